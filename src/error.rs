@@ -1,0 +1,69 @@
+//! What can be wrong with data that comes from outside.
+
+use std::fmt;
+
+/// What kind of fault an [`Error`] reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The number of elements does not fit the shape.
+    Shape,
+    /// A number is out of its range: a label outside the classes, an index outside an axis.
+    Range,
+    /// Text could not be read as what it should be.
+    Parse,
+    /// A file could not be read or written.
+    Io,
+}
+
+/// A fault in data from outside: what, where, and what was expected.
+///
+/// ```
+/// use wengert::{ErrorKind, Tensor};
+/// let error = Tensor::from_vec([2, 2], vec![1.0, 2.0, 3.0]).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Shape);
+/// assert_eq!(error.to_string(), "from_vec: shape [2, 2] holds 4 elements, but 3 were given");
+/// ```
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Error {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// The same with the error that caused it.
+    #[cfg_attr(not(feature = "csv"), allow(dead_code))]
+    pub(crate) fn caused_by(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What kind of fault it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|e| e as _)
+    }
+}

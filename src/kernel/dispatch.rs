@@ -1,0 +1,85 @@
+//! Hot loops compiled for several instruction sets, one of which is chosen at run time.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// The instruction sets that loops are compiled for, each of which includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// What every processor of the target has.
+    Baseline,
+    /// AVX2 and FMA: 256-bit vectors.
+    Avx2,
+    /// AVX-512 (F, BW, DQ, VL): 512-bit vectors.
+    Avx512,
+}
+
+/// The best level of this processor.
+#[inline]
+pub(crate) fn level() -> Level {
+    /// The level plus one; 0 until it is known.
+    static LEVEL: AtomicU8 = AtomicU8::new(0);
+    match LEVEL.load(Ordering::Relaxed) {
+        1 => Level::Baseline,
+        2 => Level::Avx2,
+        3 => Level::Avx512,
+        _ => {
+            let level = detect();
+            LEVEL.store(level as u8 + 1, Ordering::Relaxed);
+            level
+        }
+    }
+}
+
+#[cold]
+fn detect() -> Level {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        let wide = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl");
+        return if wide { Level::Avx512 } else { Level::Avx2 };
+    }
+    Level::Baseline
+}
+
+/// Defines a function whose body is compiled once for each [`Level`], with a wrapper that calls the best one.
+///
+/// Whatever the body calls must be `#[inline(always)]`, or it stays compiled for the baseline. Products and sums are never
+/// contracted to fused ones, so that all levels give the same bits.
+macro_rules! simd {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($generic:ident: $bound:path),+>)?
+        ($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+        $(#[$meta])*
+        #[inline]
+        $vis fn $name $(<$($generic: $bound),+>)? ($($arg: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn body $(<$($generic: $bound),+>)? ($($arg: $type),*) $(-> $result)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2 $(<$($generic: $bound),+>)? ($($arg: $type),*) $(-> $result)? {
+                    body $(::<$($generic),+>)? ($($arg),*)
+                }
+                #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+                fn avx512 $(<$($generic: $bound),+>)? ($($arg: $type),*) $(-> $result)? {
+                    body $(::<$($generic),+>)? ($($arg),*)
+                }
+                match $crate::kernel::dispatch::level() {
+                    $crate::kernel::dispatch::Level::Baseline => {}
+                    // SAFETY: `level` found these instruction sets on this processor.
+                    $crate::kernel::dispatch::Level::Avx2 => {
+                        return unsafe { avx2 $(::<$($generic),+>)? ($($arg),*) };
+                    }
+                    // SAFETY: as above.
+                    $crate::kernel::dispatch::Level::Avx512 => {
+                        return unsafe { avx512 $(::<$($generic),+>)? ($($arg),*) };
+                    }
+                }
+            }
+            body $(::<$($generic),+>)? ($($arg),*)
+        }
+    };
+}
+pub(crate) use simd;

@@ -1,0 +1,14 @@
+//! Loops over slices: what an operation does to numbers once shapes have been checked. Knows strides and vector
+//! instructions; knows no tensor and no tape.
+
+pub(crate) mod copy;
+pub(crate) mod dispatch;
+pub(crate) mod elementwise;
+pub(crate) mod gather;
+pub(crate) mod index;
+pub(crate) mod matmul;
+pub(crate) mod place;
+pub(crate) mod reduce;
+#[cfg(test)]
+pub(crate) mod sample;
+pub(crate) mod walk;

@@ -1,0 +1,541 @@
+//! Sums, maxima and minima along axes.
+//!
+//! Numbers are combined along a fixed tree: several lanes within blocks, and blocks in pairs. The tree depends on sizes and
+//! strides only, never on the processor, so that a sum has the same bits everywhere; its rounding error grows with the
+//! logarithm of the number of terms beyond one block (N. J. Higham, "The accuracy of floating point summation", 1993).
+
+use super::dispatch::simd;
+use super::walk::{Places, Walk, assert_within};
+use crate::element::Number;
+use crate::shape::Layout;
+use smallvec::SmallVec;
+
+/// How numbers are combined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reduction {
+    /// The sum; 0 of nothing. Integers wrap around.
+    Sum,
+    /// The largest; a NaN if there is one.
+    Max,
+    /// The smallest; a NaN if there is one.
+    Min,
+}
+
+/// Combines the elements along `axes` (ascending). `out` has an element for each index of the other axes, in row-major
+/// order; all of it is overwritten. A maximum or minimum of nothing does not exist: the caller rejects it.
+pub(crate) fn reduce<T: Number>(kind: Reduction, source: &[T], layout: &Layout, axes: &[usize], out: &mut [T]) {
+    debug_assert!(axes.is_sorted());
+    debug_assert!(kind == Reduction::Sum || out.is_empty() || !layout.shape().contains(&0));
+    match kind {
+        Reduction::Sum => reduce_by::<T, Plus>(source, layout, axes, out),
+        Reduction::Max => reduce_by::<T, Larger>(source, layout, axes, out),
+        Reduction::Min => reduce_by::<T, Smaller>(source, layout, axes, out),
+    }
+}
+
+/// An associative operation with an identity.
+trait Combine<T> {
+    const IDENTITY: T;
+    fn combine(a: T, b: T) -> T;
+}
+
+macro_rules! combine {
+    ($name:ident, $identity:ident, $combine:ident) => {
+        struct $name;
+        impl<T: Number> Combine<T> for $name {
+            const IDENTITY: T = T::$identity;
+            #[inline(always)]
+            fn combine(a: T, b: T) -> T {
+                a.$combine(b)
+            }
+        }
+    };
+}
+combine!(Plus, ZERO, plus);
+combine!(Larger, LOWEST, larger);
+combine!(Smaller, HIGHEST, smaller);
+
+fn reduce_by<T: Number, F: Combine<T>>(source: &[T], layout: &Layout, axes: &[usize], out: &mut [T]) {
+    let shape = layout.shape();
+    let rank = shape.rank();
+    // Contiguous elements reduced along neighboring axes are three loops: no need to look for them.
+    let (first, after) = (axes.first().map_or(rank, |&a| a), axes.last().map_or(rank, |&a| a + 1));
+    if after - first == axes.len() && layout.is_contiguous() {
+        let count: usize = shape[first..after].iter().product();
+        let width: usize = shape[after..].iter().product();
+        let outer: usize = shape[..first].iter().product();
+        assert_eq!(out.len(), outer * width);
+        if count == 0 || out.is_empty() {
+            return out.fill(F::IDENTITY);
+        }
+        let source = &source[layout.offset()..][..outer * count * width];
+        return contiguous::<T, F>(source, count, width, out);
+    }
+    assert_within(layout, source.len());
+    strided::<T, F>(source, layout, axes, out);
+}
+
+/// `source` is `[.., count, width]` in row-major order, without empty axes; the middle axis is reduced.
+fn contiguous<T: Number, F: Combine<T>>(source: &[T], count: usize, width: usize, out: &mut [T]) {
+    if count == 1 {
+        out.copy_from_slice(source);
+    } else if width == 1 {
+        runs::<T, F>(source, count, out);
+    } else {
+        for (source, out) in source.chunks_exact(count * width).zip(out.chunks_exact_mut(width)) {
+            table::<T, F>(source, count, width, out);
+        }
+    }
+}
+
+fn strided<T: Number, F: Combine<T>>(source: &[T], layout: &Layout, axes: &[usize], out: &mut [T]) {
+    let part = |reduced: bool| -> (SmallVec<[usize; 6]>, SmallVec<[isize; 6]>) {
+        let chosen = (0..layout.shape().rank()).filter(|a| axes.contains(a) == reduced);
+        chosen.map(|a| (layout.shape()[a], layout.strides()[a])).unzip()
+    };
+    let (sizes, strides) = part(false);
+    assert_eq!(out.len(), sizes.iter().product());
+    let kept = Walk::new(&sizes, [&strides]);
+    let (sizes, strides) = part(true);
+    let mut reduced = Walk::in_any_order(&sizes, [&strides]);
+    if out.is_empty() || reduced.inner().size == 0 {
+        return out.fill(F::IDENTITY);
+    }
+    let across = kept.inner();
+    if across.strides == [1] && across.size > 1 {
+        let mut partial = Vec::new();
+        for ([start], out) in kept.outer([layout.offset()]).zip(out.chunks_exact_mut(across.size)) {
+            rows::<T, F>(source, reduced.elements([start]), out, &mut partial);
+        }
+        return;
+    }
+    // One axis is reduced run by run: that of contiguous elements unless the runs were short, else the longest.
+    let longest = (0..reduced.axes().len()).max_by_key(|&i| reduced.axes()[i].size);
+    let along = match longest {
+        Some(i) if reduced.inner().strides != [1] || reduced.inner().size < SHORT => reduced.take(i),
+        Some(_) => reduced.take(reduced.axes().len() - 1),
+        None => reduced.inner(),
+    };
+    for ([start], out) in kept.elements([layout.offset()]).zip(out) {
+        let mut tree = Tree::<T, F>::new();
+        for [start] in reduced.elements([start]) {
+            tree.push(match along.strides {
+                [1] => run::<T, F>(&source[start..start + along.size]),
+                [stride] => strided_run::<T, F>(source, start, stride, along.size),
+            });
+        }
+        *out = tree.finish();
+    }
+}
+
+/// Numbers that are combined in pairs, pairs of pairs, and so on, as they come.
+struct Tree<T, F> {
+    /// The subtrees that are complete, largest first: one for each bit that is set in `count`.
+    partial: SmallVec<[T; 8]>,
+    count: usize,
+    combine: std::marker::PhantomData<F>,
+}
+
+impl<T: Number, F: Combine<T>> Tree<T, F> {
+    #[inline(always)]
+    fn new() -> Self {
+        Tree { partial: SmallVec::new(), count: 0, combine: std::marker::PhantomData }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, mut x: T) {
+        for _ in 0..self.count.trailing_ones() {
+            x = F::combine(self.partial.pop().unwrap_or(F::IDENTITY), x);
+        }
+        self.partial.push(x);
+        self.count += 1;
+    }
+
+    #[inline(always)]
+    fn finish(mut self) -> T {
+        let last = self.partial.pop().unwrap_or(F::IDENTITY);
+        self.partial.iter().rev().fold(last, |sum, &x| F::combine(x, sum))
+    }
+}
+
+/// Runs of fewer elements are combined one after the other.
+const SHORT: usize = 16;
+/// Terms that are combined lane by lane before blocks are combined in pairs.
+const BLOCK: usize = 1024;
+
+simd! {
+    /// Each of the runs of `count` elements that `source` consists of, into an element of `out`.
+    fn runs<T: Number, F: Combine<T>>(source: &[T], count: usize, out: &mut [T]) {
+        if count >= SHORT {
+            for (run, out) in source.chunks_exact(count).zip(out) {
+                *out = run_body::<T, F>(run);
+            }
+            return;
+        }
+        // A short run has no room for lanes: several runs side by side hide the latency of an addition instead.
+        let (eights, rest) = out.as_chunks_mut::<8>();
+        let (many, few) = source.split_at(8 * eights.len() * count);
+        for (many, out) in many.chunks_exact(8 * count).zip(eights) {
+            let runs: [&[T]; 8] = std::array::from_fn(|i| &many[i * count..][..count]);
+            let mut sums = [F::IDENTITY; 8];
+            for i in 0..count {
+                for (sum, run) in sums.iter_mut().zip(runs) {
+                    *sum = F::combine(*sum, run[i]);
+                }
+            }
+            *out = sums;
+        }
+        for (run, out) in few.chunks_exact(count).zip(rest) {
+            *out = run_body::<T, F>(run);
+        }
+    }
+}
+
+simd! {
+    fn run<T: Number, F: Combine<T>>(source: &[T]) -> T {
+        run_body::<T, F>(source)
+    }
+}
+
+#[inline(always)]
+fn run_body<T: Number, F: Combine<T>>(source: &[T]) -> T {
+    if source.len() <= BLOCK {
+        return block::<T, F>(source);
+    }
+    let mut tree = Tree::<T, F>::new();
+    for part in source.chunks(BLOCK) {
+        tree.push(block::<T, F>(part));
+    }
+    tree.finish()
+}
+
+/// One block. The lanes fill four of the widest vectors that most processors have, to hide the latency of an addition.
+#[inline(always)]
+fn block<T: Number, F: Combine<T>>(source: &[T]) -> T {
+    match source.len() {
+        0..SHORT => source.iter().fold(F::IDENTITY, |sum, &x| F::combine(sum, x)),
+        SHORT..32 => lanes::<T, F, 4>(source),
+        _ if size_of::<T>() == 4 => lanes::<T, F, 32>(source),
+        _ => lanes::<T, F, 16>(source),
+    }
+}
+
+#[inline(always)]
+fn lanes<T: Number, F: Combine<T>, const N: usize>(source: &[T]) -> T {
+    let mut lanes = [F::IDENTITY; N];
+    let (chunks, rest) = source.as_chunks::<N>();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = F::combine(*lane, x);
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane = F::combine(*lane, x);
+    }
+    fold_lanes::<T, F, N>(lanes)
+}
+
+#[inline(always)]
+fn fold_lanes<T: Number, F: Combine<T>, const N: usize>(mut lanes: [T; N]) -> T {
+    let mut half = N / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] = F::combine(lanes[i], lanes[i + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+/// `count` elements that lie `stride` apart.
+fn strided_run<T: Number, F: Combine<T>>(source: &[T], start: usize, stride: isize, count: usize) -> T {
+    let mut tree = Tree::<T, F>::new();
+    let at = |i: usize| source[start.wrapping_add_signed(i as isize * stride)];
+    for first in (0..count).step_by(BLOCK) {
+        let end = count.min(first + BLOCK);
+        let mut lanes = [F::IDENTITY; 4];
+        let mut i = first;
+        while i + 4 <= end {
+            for (j, lane) in lanes.iter_mut().enumerate() {
+                *lane = F::combine(*lane, at(i + j));
+            }
+            i += 4;
+        }
+        for (lane, i) in lanes.iter_mut().zip(i..end) {
+            *lane = F::combine(*lane, at(i));
+        }
+        tree.push(fold_lanes::<T, F, 4>(lanes));
+    }
+    tree.finish()
+}
+
+/// Narrow tables are read as if several rows were one, of at least this width.
+const WIDE: usize = 64;
+
+/// The `count` rows of a row-major table, combined into one row of `width` elements.
+fn table<T: Number, F: Combine<T>>(source: &[T], count: usize, width: usize, out: &mut [T]) {
+    if count <= SHORT && count * width <= 16 * SHORT {
+        let (first, others) = source.split_at(width);
+        out.copy_from_slice(first);
+        for row in others.chunks_exact(width) {
+            for (x, &y) in out.iter_mut().zip(row) {
+                *x = F::combine(*x, y);
+            }
+        }
+        return;
+    }
+    let at_once = if width < WIDE { (WIDE / width).next_power_of_two() } else { 1 };
+    let wide = at_once * width;
+    let mut partial = Vec::new();
+    let in_rows = |first: usize, count: usize, width: usize, out: &mut [T], partial: &mut Vec<T>| {
+        let walk = Walk::new(&[count], [&[width as isize]]);
+        rows::<T, F>(source, walk.elements([first]), out, partial);
+    };
+    if at_once == 1 || count < 2 * at_once {
+        return in_rows(0, count, width, out, &mut partial);
+    }
+    let mut sums = [F::IDENTITY; 2 * WIDE];
+    in_rows(0, count / at_once, wide, &mut sums[..wide], &mut partial);
+    let mut half = wide / 2;
+    while half >= width {
+        for i in 0..half {
+            sums[i] = F::combine(sums[i], sums[i + half]);
+        }
+        half /= 2;
+    }
+    let rest = count % at_once;
+    if rest == 0 {
+        out.copy_from_slice(&sums[..width]);
+    } else {
+        in_rows((count - rest) * width, rest, width, out, &mut partial);
+        for (out, &sum) in out.iter_mut().zip(&sums) {
+            *out = F::combine(sum, *out);
+        }
+    }
+}
+
+/// Columns that are worked on at once, so that their partial results stay in the nearest cache.
+const PANEL: usize = 512;
+/// Rows that are combined in turn before such groups are combined in pairs.
+const GROUP: usize = 64;
+/// Rows that are read together.
+const TOGETHER: usize = 8;
+
+/// Rows of as many contiguous elements as `out` has, which begin at `places`, combined into `out`. `partial` is room for
+/// intermediate results, kept from call to call.
+fn rows<T: Number, F: Combine<T>>(source: &[T], places: Places<'_, 1>, out: &mut [T], partial: &mut Vec<T>) {
+    let groups = places.len().div_ceil(GROUP);
+    for (panel, out) in out.chunks_mut(PANEL).enumerate() {
+        let source = &source[panel * PANEL..];
+        let width = out.len();
+        let mut places = places.clone().map(|[place]| place);
+        if groups <= 1 {
+            group::<T, F>(source, &next_group(&mut places), out);
+            continue;
+        }
+        // As in `Tree`, with rows for numbers: one complete subtree for each bit that is set in the number of groups.
+        partial.resize(width * (groups.ilog2() as usize + 2), F::IDENTITY);
+        let mut depth = 0;
+        for done in 0..groups {
+            group::<T, F>(source, &next_group(&mut places), &mut partial[depth * width..][..width]);
+            for _ in 0..done.trailing_ones() {
+                depth -= 1;
+                merge::<T, F>(&mut partial[depth * width..][..2 * width]);
+            }
+            depth += 1;
+        }
+        while depth > 1 {
+            depth -= 1;
+            merge::<T, F>(&mut partial[(depth - 1) * width..][..2 * width]);
+        }
+        out.copy_from_slice(&partial[..width]);
+    }
+}
+
+/// The next places, at most `GROUP` of them.
+fn next_group(places: &mut impl Iterator<Item = usize>) -> SmallVec<[usize; GROUP]> {
+    places.take(GROUP).collect()
+}
+
+simd! {
+    /// Combines the rows that begin at `places`, of which there is at least one, into `out`.
+    fn group<T: Number, F: Combine<T>>(source: &[T], places: &[usize], out: &mut [T]) {
+        let width = out.len();
+        let row = |place: usize| &source[place..place + width];
+        let (eights, rest) = places.as_chunks::<TOGETHER>();
+        let mut begun = false;
+        for &eight in eights {
+            let [a, b, c, d, e, f, g, h] = eight.map(row);
+            let sum = |i: usize| {
+                let (ab, cd) = (F::combine(a[i], b[i]), F::combine(c[i], d[i]));
+                let (ef, gh) = (F::combine(e[i], f[i]), F::combine(g[i], h[i]));
+                F::combine(F::combine(ab, cd), F::combine(ef, gh))
+            };
+            if begun {
+                for (i, x) in out.iter_mut().enumerate() {
+                    *x = F::combine(*x, sum(i));
+                }
+            } else {
+                for (i, x) in out.iter_mut().enumerate() {
+                    *x = sum(i);
+                }
+            }
+            begun = true;
+        }
+        for &place in rest {
+            if begun {
+                for (x, &y) in out.iter_mut().zip(row(place)) {
+                    *x = F::combine(*x, y);
+                }
+            } else {
+                out.copy_from_slice(row(place));
+            }
+            begun = true;
+        }
+    }
+}
+
+simd! {
+    /// Combines the second half of `rows` into the first.
+    fn merge<T: Number, F: Combine<T>>(rows: &mut [T]) {
+        let (first, second) = rows.split_at_mut(rows.len() / 2);
+        for (x, &y) in first.iter_mut().zip(second.iter()) {
+            *x = F::combine(*x, y);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::sample;
+    use crate::shape::Shape;
+    use rand::RngExt;
+
+    /// The reduction by definition, one element after the other.
+    fn naive<T: Number>(kind: Reduction, source: &[T], layout: &Layout, axes: &[usize]) -> Vec<T> {
+        let kept: Vec<usize> = (0..layout.shape().rank()).filter(|a| !axes.contains(a)).collect();
+        let out = Layout::contiguous(kept.iter().map(|&a| layout.shape()[a]).collect());
+        let (identity, combine): (T, fn(T, T) -> T) = match kind {
+            Reduction::Sum => (T::ZERO, T::plus),
+            Reduction::Max => (T::LOWEST, T::larger),
+            Reduction::Min => (T::HIGHEST, T::smaller),
+        };
+        let mut result = vec![identity; out.shape().size()];
+        for index in sample::indices(layout.shape()) {
+            let place = out.position(&kept.iter().map(|&a| index[a]).collect::<Vec<_>>());
+            result[place] = combine(result[place], source[layout.position(&index)]);
+        }
+        result
+    }
+
+    #[test]
+    fn any_axes_of_any_layout() {
+        let mut rng = sample::generator(3);
+        for _ in 0..3000 {
+            let shape = sample::shape(&mut rng);
+            let (layout, len) = sample::layout(&mut rng, &shape, true);
+            let axes: Vec<usize> = (0..shape.rank()).filter(|_| rng.random_bool(0.5)).collect();
+            let source: Vec<i64> = (0..len).map(|_| rng.random_range(-1000..1000)).collect();
+            // Sums of small whole numbers are exact in every order.
+            let floats: Vec<f32> = source.iter().map(|&x| x as f32).collect();
+            for kind in [Reduction::Sum, Reduction::Max, Reduction::Min] {
+                let expected = naive(kind, &source, &layout, &axes);
+                if kind != Reduction::Sum && !expected.is_empty() && shape.contains(&0) {
+                    continue;
+                }
+                let mut out = vec![77; expected.len()];
+                reduce(kind, &source, &layout, &axes, &mut out);
+                assert_eq!(out, expected, "{kind:?} {layout:?} {axes:?}");
+                let mut out = vec![77.0; expected.len()];
+                reduce(kind, &floats, &layout, &axes, &mut out);
+                assert_eq!(out, naive(kind, &floats, &layout, &axes), "{kind:?} {layout:?} {axes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_around_blocks_lanes_groups_and_panels() {
+        let mut rng = sample::generator(4);
+        for count in [1, 2, 3, 4, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 129, 1023, 1024, 1025, 5000] {
+            for width in [1, 2, 3, 5, 31, 33, 63, 64, 65, 511, 513] {
+                if count * width > 100_000 {
+                    continue;
+                }
+                let source: Vec<f64> = (0..2 * count * width).map(|_| f64::from(rng.random_range(-9..9))).collect();
+                let layout = Layout::contiguous(Shape::from([2, count, width]));
+                let gaps = layout.slice(2, 0, width.div_ceil(2), 1);
+                for (layout, axes) in [(&layout, &[1][..]), (&gaps, &[1]), (&layout, &[0, 1]), (&layout, &[0, 1, 2])] {
+                    for kind in [Reduction::Sum, Reduction::Max] {
+                        let expected = naive(kind, &source, layout, axes);
+                        let mut out = vec![0.5; expected.len()];
+                        reduce(kind, &source, layout, axes, &mut out);
+                        assert_eq!(out, expected, "{kind:?} {layout:?} {axes:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_nan_anywhere_is_the_maximum_and_the_minimum() {
+        for place in 0..100 {
+            let mut source = [0.5f32; 100];
+            source[place] = f32::NAN;
+            for shape in [&[100][..], &[4, 25], &[25, 4], &[2, 10, 5]] {
+                let layout = Layout::contiguous(Shape::from(shape));
+                for axis in 0..shape.len() {
+                    for kind in [Reduction::Max, Reduction::Min] {
+                        let mut out = vec![0.0; 100 / shape[axis]];
+                        reduce(kind, &source, &layout, &[axis], &mut out);
+                        assert_eq!(out.iter().filter(|x| x.is_nan()).count(), 1, "{shape:?} {axis} {place}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn extremes_of_infinities_and_of_the_smallest_integers() {
+        let lowest = |kind, x: f64| {
+            let mut out = [0.0];
+            reduce(kind, &[x; 40], &Layout::contiguous(Shape::from([40])), &[0], &mut out);
+            out[0]
+        };
+        assert_eq!(lowest(Reduction::Max, f64::NEG_INFINITY), f64::NEG_INFINITY);
+        assert_eq!(lowest(Reduction::Min, f64::INFINITY), f64::INFINITY);
+        let mut out = [0];
+        reduce(Reduction::Max, &[i64::MIN; 3], &Layout::contiguous(Shape::from([3])), &[0], &mut out);
+        assert_eq!(out, [i64::MIN]);
+        reduce(Reduction::Sum, &[i64::MAX, 1], &Layout::contiguous(Shape::from([2])), &[0], &mut out);
+        assert_eq!(out, [i64::MIN]);
+    }
+
+    /// A million times the `f32` nearest 0.1: added one after the other they give 100958.34.
+    #[test]
+    fn long_sums_are_accurate_in_every_direction() {
+        let n = 1_000_000;
+        let source = vec![0.1f32; 2 * n];
+        let exact = f64::from(0.1f32) * n as f64;
+        let flat = Layout::contiguous(Shape::from([n, 2]));
+        let views = [
+            (flat.reshape(&Shape::from([2, n])), vec![1]),
+            (Some(flat.clone()), vec![0]),
+            (Some(flat.permute(&[1, 0]).slice(1, 0, n / 2, 2)), vec![1]),
+            (flat.reshape(&Shape::from([n / 50, 100])), vec![0]),
+            (flat.reshape(&Shape::from([n / 1000, 2, 1000])), vec![0, 2]),
+        ];
+        for (layout, axes) in views {
+            let Some(layout) = layout else { panic!("a contiguous layout has every shape") };
+            let kept: usize =
+                (0..layout.shape().rank()).filter(|a| !axes.contains(a)).map(|a| layout.shape()[a]).product();
+            let mut out = vec![0.0; kept];
+            reduce(Reduction::Sum, &source, &layout, &axes, &mut out);
+            let expected = exact * (layout.shape().size() as f64 / n as f64) / kept as f64;
+            for sum in out {
+                let error = (f64::from(sum) - expected).abs() / expected;
+                assert!(error < 4.0 * f64::from(f32::EPSILON), "{layout:?}: {sum} for {expected}, error {error:e}");
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The planned executor: one kernel a node, every buffer freed at its last use or overwritten in place.
+
+use super::plan::PINNED;
+use super::value::{Fault, evaluate, input, see};
+use crate::element::SliceMut;
+use crate::kernel::elementwise::{self, OPERANDS, Operand};
+use crate::shape::Layout;
+use crate::tape::{Elementwise, Graph, Input, Op};
+use crate::tensor::{AnyStorage, Buffer};
+use smallvec::SmallVec;
+
+/// A buffer that was just made or taken over: nobody else can see it.
+fn unshared(storage: &mut AnyStorage) -> SliceMut<'_> {
+    storage.unique().expect("a result that nobody else can see")
+}
+
+impl Graph {
+    /// Computes the values of `targets`, and nothing that they do not need.
+    pub(super) fn execute(&mut self, targets: &[u32]) -> Result<(), Fault> {
+        // Most often a value that is asked for again is there already.
+        if targets.iter().all(|&t| self.values[t as usize].is_some()) {
+            return Ok(());
+        }
+        self.plan(targets);
+        let order = std::mem::take(&mut self.scratch.order);
+        let mut outcome = Ok(());
+        for &index in &order {
+            match self.compute(index) {
+                Ok(value) => self.values[index as usize] = value,
+                Err(message) => {
+                    outcome = Err(Fault::new(index, message));
+                    break;
+                }
+            }
+            self.free_inputs(index);
+        }
+        self.scratch.order = order;
+        self.unplan(targets);
+        outcome
+    }
+
+    /// Counts one reader less for each input, and takes back the memory of those that have none left.
+    fn free_inputs(&mut self, index: u32) {
+        for &input in &self.nodes[index as usize].inputs {
+            let uses = &mut self.scratch.uses[input as usize];
+            *uses -= 1;
+            if *uses == 0
+                && let Some(value) = self.values[input as usize].take()
+            {
+                self.pool.release(value.storage);
+            }
+        }
+    }
+
+    /// The value of a node whose inputs are there; `None` for a number that its readers take from the node itself.
+    fn compute(&mut self, index: u32) -> Result<Option<Buffer>, String> {
+        let node = &self.nodes[index as usize];
+        match &node.op {
+            Op::Elementwise(op) => return Ok(Some(self.elementwise(op, index))),
+            Op::Fill(_) if self.scratch.uses[index as usize] & PINNED == 0 => return Ok(None),
+            Op::View(view) => {
+                let source = node.inputs[0] as usize;
+                if let Some(value) = &self.values[source]
+                    && let Some(seen) = see(view, node, &self.nodes[source], value)
+                {
+                    return Ok(Some(seen));
+                }
+            }
+            _ => {}
+        }
+        let mut storage = self.pool.acquire(node.dtype, node.shape.size());
+        let inputs: SmallVec<[Input<'_>; 3]> = node
+            .inputs
+            .iter()
+            .map(|&i| input(&self.nodes[i as usize], self.values[i as usize].as_ref()))
+            .collect();
+        evaluate(node, &inputs, unshared(&mut storage))?;
+        Ok(Some(Buffer::plain(storage)))
+    }
+
+    fn elementwise(&mut self, op: &Elementwise, index: u32) -> Buffer {
+        let overwritten = self.overwritable(index);
+        let node = &self.nodes[index as usize];
+        let mut storage =
+            match overwritten.and_then(|k| self.values[node.inputs[k] as usize].take()) {
+                Some(value) => value.storage,
+                None => self.pool.acquire(node.dtype, node.shape.size()),
+            };
+        let mut layouts: [Option<Layout>; OPERANDS] = [const { None }; OPERANDS];
+        for (layout, &i) in layouts.iter_mut().zip(&node.inputs) {
+            let source = &self.nodes[i as usize];
+            if let Some(value) = &self.values[i as usize]
+                && (value.layout.is_some() || source.shape != node.shape)
+            {
+                *layout = Some(value.layout_for(&source.shape).expand(&node.shape));
+            }
+        }
+        let mut operands: SmallVec<[Operand<'_>; OPERANDS]> = SmallVec::new();
+        for ((k, &i), layout) in node.inputs.iter().enumerate().zip(&layouts) {
+            operands.push(match (&self.values[i as usize], layout) {
+                _ if Some(k) == overwritten => Operand::Overwritten,
+                (Some(value), None) => Operand::Plain(value.storage.as_slice()),
+                (Some(value), Some(layout)) => Operand::Strided(value.storage.as_slice(), layout),
+                (None, _) => match &self.nodes[i as usize].op {
+                    Op::Fill(number) => Operand::Single(number.as_slice()),
+                    op => unreachable!("{} is read before it is computed", op.name()),
+                },
+            });
+        }
+        elementwise::run(
+            op.kernel,
+            &operands,
+            unshared(&mut storage),
+            &mut self.workspace,
+        );
+        Buffer::plain(storage)
+    }
+
+    /// The operand that an elementwise node can overwrite with its result: one that has no other reader, lies as the result
+    /// will, and is seen by nobody else.
+    fn overwritable(&mut self, index: u32) -> Option<usize> {
+        let node = &self.nodes[index as usize];
+        (0..node.inputs.len()).find(|&k| {
+            let i = node.inputs[k] as usize;
+            self.scratch.uses[i] == 1
+                && self.nodes[i].dtype == node.dtype
+                && self.nodes[i].shape == node.shape
+                && self.values[i]
+                    .as_mut()
+                    .is_some_and(|v| v.layout.is_none() && v.storage.is_unique())
+        })
+    }
+}

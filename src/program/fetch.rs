@@ -1,0 +1,179 @@
+//! Asking for values.
+
+use super::reference;
+use crate::element::Element;
+use crate::tape::{TapeRef, Var};
+use crate::tensor::Tensor;
+use smallvec::SmallVec;
+
+/// Variables whose values are asked for together: one, an array, a vector or slice, or a tuple of any of these.
+pub trait Fetch {
+    /// The tensors, in the same arrangement.
+    type Values;
+    /// Calls `visit` with tape and index of each variable.
+    #[doc(hidden)]
+    fn indices(&self, visit: &mut dyn FnMut(TapeRef, u32));
+    /// Takes the values that were computed.
+    #[doc(hidden)]
+    fn values(&self) -> Self::Values;
+}
+
+impl<T: Element> Fetch for Var<T> {
+    type Values = Tensor<T>;
+    fn indices(&self, visit: &mut dyn FnMut(TapeRef, u32)) {
+        visit(self.tape, self.index);
+    }
+    fn values(&self) -> Tensor<T> {
+        self.computed()
+    }
+}
+
+impl<F: Fetch, const N: usize> Fetch for [F; N] {
+    type Values = [F::Values; N];
+    fn indices(&self, visit: &mut dyn FnMut(TapeRef, u32)) {
+        self.iter().for_each(|f| f.indices(visit));
+    }
+    fn values(&self) -> [F::Values; N] {
+        std::array::from_fn(|i| self[i].values())
+    }
+}
+
+impl<F: Fetch> Fetch for &[F] {
+    type Values = Vec<F::Values>;
+    fn indices(&self, visit: &mut dyn FnMut(TapeRef, u32)) {
+        self.iter().for_each(|f| f.indices(visit));
+    }
+    fn values(&self) -> Vec<F::Values> {
+        self.iter().map(F::values).collect()
+    }
+}
+
+impl<F: Fetch> Fetch for Vec<F> {
+    type Values = Vec<F::Values>;
+    fn indices(&self, visit: &mut dyn FnMut(TapeRef, u32)) {
+        self.as_slice().indices(visit);
+    }
+    fn values(&self) -> Vec<F::Values> {
+        self.as_slice().values()
+    }
+}
+
+macro_rules! tuple {
+    ($($f:ident.$i:tt),*) => {
+        impl<$($f: Fetch),*> Fetch for ($($f,)*) {
+            type Values = ($($f::Values,)*);
+            fn indices(&self, visit: &mut dyn FnMut(TapeRef, u32)) {
+                $(self.$i.indices(visit);)*
+            }
+            fn values(&self) -> Self::Values {
+                ($(self.$i.values(),)*)
+            }
+        }
+    };
+}
+tuple!(A.0, B.1);
+tuple!(A.0, B.1, C.2);
+tuple!(A.0, B.1, C.2, D.3);
+
+impl TapeRef {
+    /// Computes several values in one run: what they have in common is computed once, and every intermediate value is freed at
+    /// its last use.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([1.0, 2.0]));
+    /// let y = (x * x).sum();
+    /// let dx = y.gradient(x);
+    /// let (y, [dx]) = tape.run((y, [dx]));
+    /// assert_eq!((y.item(), dx), (5.0, Tensor::from([2.0, 4.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If a variable is of another tape, the tape was reset or dropped, or an index that an operation was given at run time
+    /// is out of range.
+    #[track_caller]
+    pub fn run<F: Fetch>(self, variables: F) -> F::Values {
+        let mut targets: SmallVec<[u32; 8]> = SmallVec::new();
+        let mut foreign = None;
+        variables.indices(&mut |tape, index| {
+            if tape == self {
+                targets.push(index);
+            } else {
+                foreign = Some(tape);
+            }
+        });
+        let arena = self.arena("run");
+        if let Some(tape) = foreign {
+            tape.arena("run");
+            panic!("run: a variable is of another tape");
+        }
+        let outcome = {
+            let mut graph = arena.graph.borrow_mut();
+            graph
+                .execute(&targets)
+                .map_err(|fault| fault.describe(&graph))
+        };
+        if let Err(message) = outcome {
+            panic!("{message}");
+        }
+        variables.values()
+    }
+}
+
+impl<T: Element> Var<T> {
+    /// The value: runs what it needs and was not yet computed.
+    ///
+    /// Values that a later gradient will need are kept if none was recorded yet. To compute several values for little memory, ask
+    /// for them together: [`TapeRef::run`].
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([1.0, 4.0, 9.0]));
+    /// assert_eq!(x.sqrt().value(), Tensor::from([1.0, 2.0, 3.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the tape was reset or dropped, or an index that an operation was given at run time is out of range.
+    #[track_caller]
+    pub fn value(self) -> Tensor<T> {
+        self.tape.run(self)
+    }
+
+    /// The value, computed anew by the reference executor: one node at a time, nothing reused. It is there to test the planned
+    /// executor against.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([1.0, 4.0]));
+    /// assert_eq!(x.sqrt().reference_value(), x.sqrt().value());
+    /// ```
+    ///
+    /// # Panics
+    /// As [`value`](Var::value).
+    #[track_caller]
+    pub fn reference_value(self) -> Tensor<T> {
+        let arena = self.tape.arena("reference_value");
+        let graph = arena.graph.borrow();
+        match reference::evaluate_alone(&graph, self.index) {
+            Ok(value) => value
+                .into_tensor(&graph.node(self.index).shape)
+                .expect("the type that was recorded"),
+            Err(fault) => panic!("{}", fault.describe(&graph)),
+        }
+    }
+
+    /// A value that was computed.
+    pub(crate) fn computed(self) -> Tensor<T> {
+        let arena = self.tape.arena("value");
+        let graph = arena.graph.borrow();
+        let value = graph.values[self.index as usize]
+            .clone()
+            .expect("a target that was computed");
+        value
+            .into_tensor(&graph.node(self.index).shape)
+            .expect("the type that was recorded")
+    }
+}

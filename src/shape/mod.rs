@@ -1,0 +1,177 @@
+//! Shapes, axes, broadcasting and strided layouts: arithmetic on sizes, no data.
+
+mod axes;
+mod layout;
+mod view;
+
+use smallvec::SmallVec;
+use std::fmt;
+use std::ops::Deref;
+
+pub use axes::Axes;
+pub(crate) use axes::{resolve_axes, resolve_axis};
+pub use layout::Layout;
+pub(crate) use view::{
+    or_panic, resolve_concat, resolve_expand, resolve_insertion, resolve_matrix_transposition,
+    resolve_permutation, resolve_range, resolve_reshape, resolve_size, resolve_slice,
+    resolve_split, resolve_squeeze, resolve_stack, resolve_transposition,
+};
+
+/// The size of each axis of a tensor. A scalar has none.
+///
+/// ```
+/// use wengert::Shape;
+/// let shape = Shape::from([2, 3]);
+/// assert_eq!((shape.rank(), shape.size()), (2, 6));
+/// assert_eq!(shape.to_string(), "[2, 3]");
+/// assert_eq!(Shape::from([]).size(), 1);
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Shape(SmallVec<[usize; 4]>);
+
+impl Shape {
+    /// The shape of a scalar: no axes, one element.
+    pub fn scalar() -> Self {
+        Shape(SmallVec::new())
+    }
+
+    /// The number of axes.
+    #[inline]
+    pub fn rank(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The number of elements: the product of the sizes.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.0.iter().product()
+    }
+
+    /// The number of elements, or `None` where a tensor of that shape could not be addressed (more than `isize::MAX` bytes
+    /// of the widest element). Axes of size 0 do not excuse the others, as in NumPy.
+    pub fn checked_size(&self) -> Option<usize> {
+        let limit = isize::MAX as usize / 8;
+        let mut product = 1usize;
+        for &n in self.0.iter().filter(|&&n| n > 0) {
+            product = product.checked_mul(n).filter(|&p| p <= limit)?;
+        }
+        Some(if self.0.contains(&0) { 0 } else { product })
+    }
+
+    /// The same sizes without the axis `axis`.
+    pub(crate) fn without(&self, axis: usize) -> Shape {
+        let mut dims = self.0.clone();
+        dims.remove(axis);
+        Shape(dims)
+    }
+
+    /// The same sizes with an axis of size `size` put in before `axis`.
+    pub(crate) fn with_inserted(&self, axis: usize, size: usize) -> Shape {
+        let mut dims = self.0.clone();
+        dims.insert(axis, size);
+        Shape(dims)
+    }
+
+    /// The same sizes but for that of `axis`.
+    pub(crate) fn with_size(&self, axis: usize, size: usize) -> Shape {
+        let mut dims = self.0.clone();
+        dims[axis] = size;
+        Shape(dims)
+    }
+
+    /// The shape that two shapes broadcast to, by NumPy's rule: aligned at the last axis, sizes agree or one of them is 1.
+    /// `None` where they do not fit.
+    ///
+    /// ```
+    /// use wengert::Shape;
+    /// let shape = Shape::from([4, 1]).broadcast(&Shape::from([3]));
+    /// assert_eq!(shape, Some(Shape::from([4, 3])));
+    /// assert_eq!(Shape::from([2]).broadcast(&Shape::from([3])), None);
+    /// ```
+    pub fn broadcast(&self, other: &Shape) -> Option<Shape> {
+        if self == other || other.rank() == 0 {
+            return Some(self.clone());
+        }
+        let rank = self.rank().max(other.rank());
+        let size_at = |s: &Shape, i: usize| (i + s.rank()).checked_sub(rank).map_or(1, |j| s[j]);
+        let mut dims = SmallVec::with_capacity(rank);
+        for i in 0..rank {
+            dims.push(match (size_at(self, i), size_at(other, i)) {
+                (a, b) if a == b => a,
+                (1, b) => b,
+                (a, 1) => a,
+                _ => return None,
+            });
+        }
+        Some(Shape(dims))
+    }
+
+    /// Whether a tensor of this shape broadcasts to `target`.
+    pub fn broadcasts_to(&self, target: &Shape) -> bool {
+        let Some(lead) = target.rank().checked_sub(self.rank()) else {
+            return false;
+        };
+        self.iter()
+            .zip(&target[lead..])
+            .all(|(&n, &t)| n == t || n == 1)
+    }
+}
+
+impl Deref for Shape {
+    type Target = [usize];
+    #[inline]
+    fn deref(&self) -> &[usize] {
+        &self.0
+    }
+}
+
+impl From<&[usize]> for Shape {
+    #[inline]
+    fn from(dims: &[usize]) -> Self {
+        Shape(SmallVec::from_slice(dims))
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Shape {
+    #[inline]
+    fn from(dims: [usize; N]) -> Self {
+        Shape(SmallVec::from_slice(&dims))
+    }
+}
+
+impl<const N: usize> From<&[usize; N]> for Shape {
+    #[inline]
+    fn from(dims: &[usize; N]) -> Self {
+        Shape(SmallVec::from_slice(dims))
+    }
+}
+
+impl From<Vec<usize>> for Shape {
+    fn from(dims: Vec<usize>) -> Self {
+        Shape(SmallVec::from_slice(&dims))
+    }
+}
+
+impl From<&Shape> for Shape {
+    fn from(shape: &Shape) -> Self {
+        shape.clone()
+    }
+}
+
+impl FromIterator<usize> for Shape {
+    fn from_iter<I: IntoIterator<Item = usize>>(dims: I) -> Self {
+        Shape(dims.into_iter().collect())
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &self.0[..])
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &self.0[..])
+    }
+}

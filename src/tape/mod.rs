@@ -1,0 +1,18 @@
+//! The record of a computation: nodes, and handles to them.
+//!
+//! Recording checks shapes and computes nothing. This layer knows the classes of operation (leaf, elementwise, view, reduction,
+//! call), not the operations.
+
+mod arena;
+mod node;
+mod operation;
+mod record;
+mod var;
+
+pub(crate) use arena::{Arena, Graph};
+pub use arena::{Tape, TapeRef};
+pub(crate) use node::{Node, Op, View};
+pub use operation::{
+    Binary, Elementwise, Input, Operation, Output, Pullback, Reads, Ternary, Unary,
+};
+pub use var::{AnyVar, Var};

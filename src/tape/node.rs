@@ -1,0 +1,78 @@
+//! A recorded operation.
+
+use super::operation::{Elementwise, Operation};
+use crate::element::{AnyNumber, Dtype};
+use crate::kernel::reduce::Reduction;
+use crate::shape::Shape;
+use smallvec::SmallVec;
+use std::panic::Location;
+use std::rc::Rc;
+
+/// One step of a program.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub op: Op,
+    pub inputs: SmallVec<[u32; 3]>,
+    pub shape: Shape,
+    pub dtype: Dtype,
+    /// Whether a leaf that may be differentiated leads here through operations that have derivatives.
+    pub tracked: bool,
+    /// The line of the program that recorded it.
+    pub location: &'static Location<'static>,
+}
+
+/// The classes of operation.
+#[derive(Debug)]
+pub(crate) enum Op {
+    /// A tensor that was given.
+    Leaf,
+    /// One number everywhere.
+    Fill(AnyNumber),
+    /// A function of the elements at the same place; the inputs broadcast.
+    Elementwise(&'static Elementwise),
+    /// The elements of the input seen otherwise.
+    View(View),
+    /// Elements combined along axes (ascending), which vanish.
+    Reduce(Reduction, SmallVec<[usize; 4]>),
+    /// Anything else.
+    Call(Rc<dyn Operation>),
+}
+
+/// The ways to see a tensor otherwise. Sizes are those of the node.
+#[derive(Clone, Debug)]
+pub(crate) enum View {
+    /// The same.
+    Alias,
+    /// The same elements in the same order.
+    Reshape,
+    /// Axis `i` of the result is axis `order[i]` of the input.
+    Permute(SmallVec<[usize; 4]>),
+    /// Along `axis`, every `step`th element from `start` on; a negative step walks backwards.
+    Slice {
+        axis: usize,
+        start: usize,
+        step: isize,
+    },
+    /// Broadcast.
+    Expand,
+}
+
+impl Op {
+    /// The name in messages and listings.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Leaf => "leaf",
+            Op::Fill(_) => "fill",
+            Op::Elementwise(elementwise) => elementwise.name,
+            Op::View(View::Alias) => "alias",
+            Op::View(View::Reshape) => "reshape",
+            Op::View(View::Permute(_)) => "permute",
+            Op::View(View::Slice { .. }) => "slice",
+            Op::View(View::Expand) => "expand",
+            Op::Reduce(Reduction::Sum, _) => "sum",
+            Op::Reduce(Reduction::Max, _) => "max",
+            Op::Reduce(Reduction::Min, _) => "min",
+            Op::Call(operation) => operation.name(),
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! How an operation is described: its value, and its rule in terms of recorded operations.
+
+use super::var::{AnyVar, Var};
+use crate::element::{Dtype, Element, Slice, SliceMut};
+use crate::kernel::elementwise::{self, BlockKernel, Map1, Map2, Map3};
+use crate::shape::{Layout, Shape};
+use smallvec::SmallVec;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// Which values the gradient rule of an operation reads: they are worth keeping for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reads {
+    /// The inputs.
+    pub inputs: bool,
+    /// The output.
+    pub output: bool,
+}
+
+impl Reads {
+    /// Neither: the rule is linear with constant coefficients.
+    pub const NOTHING: Reads = Reads {
+        inputs: false,
+        output: false,
+    };
+    /// The inputs.
+    pub const INPUTS: Reads = Reads {
+        inputs: true,
+        output: false,
+    };
+    /// The output.
+    pub const OUTPUT: Reads = Reads {
+        inputs: false,
+        output: true,
+    };
+    /// Inputs and output.
+    pub const BOTH: Reads = Reads {
+        inputs: true,
+        output: true,
+    };
+}
+
+/// What a gradient rule works with: the inputs and the output of the operation, and the cotangent of the output.
+#[derive(Debug)]
+pub struct Pullback<'a> {
+    pub(crate) inputs: &'a [AnyVar],
+    pub(crate) output: AnyVar,
+    pub(crate) cotangent: AnyVar,
+}
+
+impl Pullback<'_> {
+    /// The input number `k`.
+    ///
+    /// # Panics
+    /// If its elements are not of type `T`, or there are not as many inputs.
+    pub fn input<T: Element>(&self, k: usize) -> Var<T> {
+        self.inputs[k].typed()
+    }
+
+    /// The output.
+    ///
+    /// # Panics
+    /// If its elements are not of type `T`.
+    pub fn output<T: Element>(&self) -> Var<T> {
+        self.output.typed()
+    }
+
+    /// The cotangent of the output: the derivative of the final result with respect to it.
+    ///
+    /// # Panics
+    /// If its elements are not of type `T`.
+    pub fn cotangent<T: Element>(&self) -> Var<T> {
+        self.cotangent.typed()
+    }
+}
+
+/// An elementwise operation as the tape knows it, for one combination of element types.
+pub struct Elementwise {
+    pub(crate) name: &'static str,
+    pub(crate) kernel: BlockKernel,
+    pub(crate) output: Dtype,
+    pub(crate) reads: Reads,
+    pub(crate) vjp: fn(&Pullback<'_>, usize) -> AnyVar,
+}
+
+impl fmt::Debug for Elementwise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// An elementwise operation of one operand: the value and the rule of a function of a number.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::{Reads, Unary};
+///
+/// /// x^3
+/// struct Cube;
+/// impl<T: Float> Unary<T> for Cube {
+///     type Output = T;
+///     const NAME: &'static str = "cube";
+///     const READS: Reads = Reads::INPUTS;
+///     fn eval(x: T) -> T {
+///         x * x * x
+///     }
+///     fn vjp(x: Var<T>, _y: Var<T>, cotangent: Var<T>) -> Var<T> {
+///         cotangent * x * x * T::of(3.0)
+///     }
+/// }
+///
+/// let tape = Tape::new();
+/// let x = tape.leaf(&Tensor::from([2.0]));
+/// let y = x.unary::<Cube>();
+/// assert_eq!(y.value(), Tensor::from([8.0]));
+/// assert_eq!(y.sum().gradient(x).value(), Tensor::from([12.0]));
+/// ```
+pub trait Unary<T: Element>: Sized + 'static {
+    /// The element type of the result.
+    type Output: Element;
+    /// The name in messages.
+    const NAME: &'static str;
+    /// What the rule reads.
+    const READS: Reads;
+    /// The value for one element.
+    fn eval(x: T) -> Self::Output;
+    /// The cotangent of `x`, given that of `y = f(x)`.
+    fn vjp(x: Var<T>, y: Var<Self::Output>, cotangent: Var<Self::Output>) -> Var<T>;
+}
+
+/// An elementwise operation of two operands of one type, which broadcast.
+pub trait Binary<T: Element>: Sized + 'static {
+    /// The element type of the result.
+    type Output: Element;
+    /// The name in messages.
+    const NAME: &'static str;
+    /// What the rule reads.
+    const READS: Reads;
+    /// The value for one pair of elements.
+    fn eval(a: T, b: T) -> Self::Output;
+    /// The cotangent of operand `k` (0 or 1), in the shape of the result: broadcasting is undone by the caller.
+    fn vjp(
+        k: usize,
+        a: Var<T>,
+        b: Var<T>,
+        y: Var<Self::Output>,
+        cotangent: Var<Self::Output>,
+    ) -> Var<T>;
+}
+
+/// An elementwise operation of three operands, of which the first may be of another type; they broadcast.
+pub trait Ternary<A: Element, T: Element>: Sized + 'static {
+    /// The name in messages.
+    const NAME: &'static str;
+    /// What the rule reads.
+    const READS: Reads;
+    /// The value for one triple of elements.
+    fn eval(a: A, b: T, c: T) -> T;
+    /// The cotangent of operand `k` (0, 1 or 2), in the shape of the result: broadcasting is undone by the caller.
+    fn vjp(k: usize, a: Var<A>, b: Var<T>, c: Var<T>, y: Var<T>, cotangent: Var<T>) -> AnyVar;
+}
+
+/// Makes the function of a rule that of a kernel.
+struct Of<O>(PhantomData<O>);
+
+impl<T: Element, O: Unary<T>> Map1<T> for Of<O> {
+    type Output = O::Output;
+    #[inline(always)]
+    fn eval(a: T) -> O::Output {
+        O::eval(a)
+    }
+}
+
+impl<T: Element, O: Binary<T>> Map2<T, T> for Of<O> {
+    type Output = O::Output;
+    #[inline(always)]
+    fn eval(a: T, b: T) -> O::Output {
+        O::eval(a, b)
+    }
+}
+
+impl<A: Element, T: Element, O: Ternary<A, T>> Map3<A, T, T> for Of<O> {
+    type Output = T;
+    #[inline(always)]
+    fn eval(a: A, b: T, c: T) -> T {
+        O::eval(a, b, c)
+    }
+}
+
+impl Elementwise {
+    /// The description of an operation of one operand.
+    pub(crate) const fn unary<T: Element, O: Unary<T>>() -> Elementwise {
+        Elementwise {
+            name: O::NAME,
+            kernel: elementwise::kernel1::<T, Of<O>>,
+            output: <O::Output as Element>::DTYPE,
+            reads: O::READS,
+            vjp: |p, _| {
+                O::vjp(
+                    p.inputs[0].assume(),
+                    p.output.assume(),
+                    p.cotangent.assume(),
+                )
+                .erase()
+            },
+        }
+    }
+
+    /// The description of an operation of two operands.
+    pub(crate) const fn binary<T: Element, O: Binary<T>>() -> Elementwise {
+        Elementwise {
+            name: O::NAME,
+            kernel: elementwise::kernel2::<T, T, Of<O>>,
+            output: <O::Output as Element>::DTYPE,
+            reads: O::READS,
+            vjp: |p, k| {
+                let (a, b) = (p.inputs[0].assume(), p.inputs[1].assume());
+                O::vjp(k, a, b, p.output.assume(), p.cotangent.assume()).erase()
+            },
+        }
+    }
+
+    /// The description of an operation of three operands.
+    pub(crate) const fn ternary<A: Element, T: Element, O: Ternary<A, T>>() -> Elementwise {
+        Elementwise {
+            name: O::NAME,
+            kernel: elementwise::kernel3::<A, T, T, Of<O>>,
+            output: T::DTYPE,
+            reads: O::READS,
+            vjp: |p, k| {
+                let (a, b, c) = (
+                    p.inputs[0].assume(),
+                    p.inputs[1].assume(),
+                    p.inputs[2].assume(),
+                );
+                O::vjp(k, a, b, c, p.output.assume(), p.cotangent.assume())
+            },
+        }
+    }
+}
+
+/// The value of an input of an [`Operation`]: elements, and where they lie.
+#[derive(Clone, Debug)]
+pub struct Input<'a> {
+    pub(crate) data: Slice<'a>,
+    pub(crate) layout: Layout,
+}
+
+impl<'a> Input<'a> {
+    /// The storage, in which the elements lie as [`layout`](Input::layout) says.
+    ///
+    /// # Panics
+    /// If the elements are not of type `T`.
+    pub fn storage<T: Element>(&self) -> &'a [T] {
+        match T::restore(self.data) {
+            Some(slice) => slice,
+            None => panic!("an input holds {}, not {}", self.data.dtype(), T::DTYPE),
+        }
+    }
+
+    /// Shape, strides and offset.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+}
+
+/// Where an [`Operation`] writes its result: in row-major order.
+#[derive(Debug)]
+pub struct Output<'a> {
+    pub(crate) data: SliceMut<'a>,
+}
+
+impl<'a> Output<'a> {
+    /// The element type.
+    pub fn dtype(&self) -> Dtype {
+        self.data.dtype()
+    }
+
+    /// The elements to be written, all of them; what they hold before is not defined.
+    ///
+    /// # Panics
+    /// If the elements are not of type `T`.
+    pub fn elements<T: Element>(self) -> &'a mut [T] {
+        let dtype = self.data.dtype();
+        match T::restore(self.data) {
+            Some(slice) => slice,
+            None => panic!("the output holds {dtype}, not {}", T::DTYPE),
+        }
+    }
+}
+
+/// An operation with a kernel of its own: shape rule, value, gradient rule.
+///
+/// Record one with [`TapeRef::record`](super::TapeRef::record).
+pub trait Operation: fmt::Debug + 'static {
+    /// The name in messages.
+    fn name(&self) -> &'static str;
+
+    /// Element type and shape of the result.
+    ///
+    /// # Errors
+    /// A message that says why the inputs do not fit; it becomes a panic at the line that records the operation.
+    fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String>;
+
+    /// Computes the result.
+    ///
+    /// # Errors
+    /// A message about values that cannot be used, such as an index out of range; it becomes a panic that names the line
+    /// that recorded the operation.
+    fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String>;
+
+    /// The cotangent of input number `k`, in operations on variables. Asked for floating-point inputs only.
+    fn vjp(&self, pullback: &Pullback<'_>, k: usize) -> AnyVar;
+
+    /// What the rule reads.
+    fn reads(&self) -> Reads {
+        Reads::BOTH
+    }
+}
+
+/// The variables of the inputs of a node.
+pub(crate) type Inputs = SmallVec<[AnyVar; 3]>;

@@ -1,0 +1,185 @@
+//! Buffers that come back: the memory of intermediate values.
+
+use super::Storage;
+use crate::element::{Any, Dtype, Element, Family, Slice, SliceMut, with_any, with_dtype};
+use std::sync::Arc;
+
+/// Shared storages: the family behind [`AnyStorage`].
+#[derive(Debug)]
+pub(crate) struct Storages;
+impl Family for Storages {
+    type Of<T: Element> = Arc<Storage<T>>;
+}
+/// A shared storage of any element type.
+pub(crate) type AnyStorage = Any<Storages>;
+
+impl AnyStorage {
+    /// All elements.
+    #[inline]
+    pub fn as_slice(&self) -> Slice<'_> {
+        match self {
+            Any::F32(s) => Any::F32(&s[..]),
+            Any::F64(s) => Any::F64(&s[..]),
+            Any::I64(s) => Any::I64(&s[..]),
+            Any::Bool(s) => Any::Bool(&s[..]),
+        }
+    }
+
+    /// All elements, to be changed; `None` while anyone else can see them.
+    #[inline]
+    pub fn unique(&mut self) -> Option<SliceMut<'_>> {
+        Some(match self {
+            Any::F32(s) => Any::F32(&mut Arc::get_mut(s)?[..]),
+            Any::F64(s) => Any::F64(&mut Arc::get_mut(s)?[..]),
+            Any::I64(s) => Any::I64(&mut Arc::get_mut(s)?[..]),
+            Any::Bool(s) => Any::Bool(&mut Arc::get_mut(s)?[..]),
+        })
+    }
+
+    /// Whether nobody else can see the elements.
+    #[inline]
+    pub fn is_unique(&mut self) -> bool {
+        with_any!(self, s => Arc::get_mut(s).is_some())
+    }
+
+    fn bytes(&self) -> usize {
+        with_any!(self, s => s.capacity()) * self.dtype().size()
+    }
+}
+
+/// Four size classes an octave: at most a quarter of a buffer is unused.
+const CLASSES: usize = 4 * usize::BITS as usize;
+
+/// The class of a length, and the capacity that serves the whole class.
+fn size_class(len: usize) -> (usize, usize) {
+    if len <= 8 {
+        return (0, 8);
+    }
+    let octave = usize::BITS as usize - 1 - (len - 1).leading_zeros() as usize;
+    let quarter = 1usize << (octave - 2);
+    let quarters = (len - 1 - (1 << octave)) / quarter + 1;
+    (4 * octave + quarters, (1 << octave) + quarters * quarter)
+}
+
+/// The free buffers of one element type and size class.
+#[derive(Default)]
+struct Shelf {
+    free: Vec<AnyStorage>,
+    /// The fewest free buffers there have been since the last [`Pool::end_cycle`]: so many were never needed.
+    idle: usize,
+}
+
+/// Free buffers by element type and size, and the number of bytes handed out.
+///
+/// The pool keeps what one cycle (from reset to reset of a tape) needed and frees the rest at the end of the cycle.
+#[derive(Default)]
+pub(crate) struct Pool {
+    shelves: [Vec<Shelf>; 4],
+    live: usize,
+    peak: usize,
+}
+
+impl Pool {
+    /// A buffer of `len` elements that nobody else can see; what they are is not defined.
+    pub fn acquire(&mut self, dtype: Dtype, len: usize) -> AnyStorage {
+        let (class, capacity) = size_class(len);
+        self.live += capacity * dtype.size();
+        self.peak = self.peak.max(self.live);
+        if let Some(shelf) = self.shelves[dtype as usize].get_mut(class)
+            && let Some(mut storage) = shelf.free.pop()
+        {
+            shelf.idle = shelf.idle.min(shelf.free.len());
+            with_any!(&mut storage, s => if let Some(s) = Arc::get_mut(s) { s.set_len(len) });
+            return storage;
+        }
+        with_dtype!(dtype, T => T::erase::<Storages>(Arc::new(Storage::<T>::zeroed(len, capacity))))
+    }
+
+    /// Takes a buffer that [`acquire`](Pool::acquire) gave back, if nobody else can see it any more.
+    pub fn release(&mut self, storage: AnyStorage) {
+        self.live = self.live.saturating_sub(storage.bytes());
+        self.recycle(storage);
+    }
+
+    /// Takes any buffer whose capacity is that of a size class, if nobody else can see it any more.
+    pub fn recycle(&mut self, mut storage: AnyStorage) {
+        let capacity = with_any!(&storage, s => s.capacity());
+        let (class, exact) = size_class(capacity);
+        if capacity != exact || !storage.is_unique() {
+            return;
+        }
+        let shelves = &mut self.shelves[storage.dtype() as usize];
+        if shelves.len() <= class {
+            shelves.resize_with((class + 1).min(CLASSES), Shelf::default);
+        }
+        shelves[class].free.push(storage);
+    }
+
+    /// Ends a cycle, in which nothing is in use any more: frees the buffers that it never used, and counts anew.
+    pub fn end_cycle(&mut self) {
+        for shelf in self.shelves.iter_mut().flatten() {
+            let idle = shelf.idle.min(shelf.free.len());
+            shelf.free.drain(..idle);
+            shelf.idle = shelf.free.len();
+        }
+        self.live = 0;
+        self.peak = 0;
+    }
+
+    /// The most bytes that were in use at once since the last [`end_cycle`](Pool::end_cycle).
+    pub fn peak(&self) -> usize {
+        self.peak
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_hold_their_lengths_and_waste_little() {
+        let mut last = 0;
+        for len in 1..100_000 {
+            let (class, capacity) = size_class(len);
+            assert!(
+                capacity >= len && (len <= 8 || capacity * 4 <= len * 5),
+                "{len}: {capacity}"
+            );
+            assert_eq!(size_class(capacity), (class, capacity), "{len}");
+            assert!(class >= last);
+            last = class;
+        }
+    }
+
+    #[test]
+    fn buffers_come_back_and_idle_ones_go() {
+        let mut pool = Pool::default();
+        let first = pool.acquire(Dtype::F32, 100);
+        let second = pool.acquire(Dtype::F32, 100);
+        let peak = pool.peak();
+        let shared = first.clone();
+        pool.release(first); // someone else can see it: it must not be handed out again
+        pool.release(second);
+        assert_eq!(
+            pool.shelves[Dtype::F32 as usize]
+                .iter()
+                .map(|s| s.free.len())
+                .sum::<usize>(),
+            1
+        );
+        assert_eq!(with_any!(&shared, s => s.len()), 100);
+        let third = pool.acquire(Dtype::F32, 97);
+        assert_eq!(with_any!(&third, s => s.len()), 97);
+        assert_eq!(pool.peak(), peak);
+        pool.release(third);
+        pool.end_cycle();
+        pool.end_cycle();
+        assert_eq!(
+            pool.shelves[Dtype::F32 as usize]
+                .iter()
+                .map(|s| s.free.len())
+                .sum::<usize>(),
+            0
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! The memory of a tensor: a fixed number of elements, aligned for vector instructions.
+
+use crate::element::Element;
+use std::alloc::{self, Layout};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+/// A cache line, and the widest vector register.
+const ALIGNMENT: usize = 64;
+
+/// A buffer of initialized elements. Its length may be set to anything up to its capacity, so that one buffer can serve
+/// tensors of several sizes.
+pub(crate) struct Storage<T> {
+    pointer: NonNull<T>,
+    len: usize,
+    capacity: usize,
+}
+
+// SAFETY: a `Storage` owns its elements exclusively, as a `Vec<T>` does; elements are plain numbers.
+unsafe impl<T: Element> Send for Storage<T> {}
+// SAFETY: as above; a shared reference gives only `&[T]`.
+unsafe impl<T: Element> Sync for Storage<T> {}
+
+impl<T> Storage<T> {
+    fn layout(capacity: usize) -> Layout {
+        Layout::array::<T>(capacity)
+            .and_then(|layout| layout.align_to(ALIGNMENT))
+            .expect("a tensor of more than isize::MAX bytes")
+    }
+}
+
+impl<T: Element> Storage<T> {
+    /// `len` zeros, with room for `capacity` elements.
+    pub fn zeroed(len: usize, capacity: usize) -> Self {
+        assert!(len <= capacity);
+        if capacity == 0 {
+            return Storage {
+                pointer: NonNull::dangling(),
+                len: 0,
+                capacity: 0,
+            };
+        }
+        let layout = Self::layout(capacity);
+        // SAFETY: the layout has a size above zero. All bits zero is a valid value of every `Element`
+        // (0.0, 0, false), so the whole capacity is initialized.
+        let raw = unsafe { alloc::alloc_zeroed(layout) };
+        let Some(pointer) = NonNull::new(raw.cast::<T>()) else {
+            alloc::handle_alloc_error(layout)
+        };
+        Storage {
+            pointer,
+            len,
+            capacity,
+        }
+    }
+
+    /// A copy of a slice.
+    pub fn copy_of(elements: &[T]) -> Self {
+        let mut storage = Storage::zeroed(elements.len(), elements.len());
+        storage.copy_from_slice(elements);
+        storage
+    }
+
+    /// The number of elements there is room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Changes the length; what lies between the old and the new end is whatever was there before.
+    pub fn set_len(&mut self, len: usize) {
+        assert!(len <= self.capacity);
+        self.len = len;
+    }
+}
+
+impl<T> Drop for Storage<T> {
+    fn drop(&mut self) {
+        if self.capacity > 0 {
+            // SAFETY: allocated in `zeroed` with this very layout; elements need no drop.
+            unsafe { alloc::dealloc(self.pointer.as_ptr().cast(), Self::layout(self.capacity)) }
+        }
+    }
+}
+
+impl<T> Deref for Storage<T> {
+    type Target = [T];
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: `pointer` is valid for `capacity >= len` elements, all initialized since `zeroed`,
+        // or dangling (and aligned) with `len == 0`.
+        unsafe { std::slice::from_raw_parts(self.pointer.as_ptr(), self.len) }
+    }
+}
+
+impl<T> DerefMut for Storage<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`, and `&mut self` makes the borrow exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer.as_ptr(), self.len) }
+    }
+}
+
+impl<T: Element> Clone for Storage<T> {
+    fn clone(&self) -> Self {
+        Storage::copy_of(self)
+    }
+}
+
+impl<T> fmt::Debug for Storage<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Storage({} of {})", self.len, self.capacity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_aligned_zeroed_and_resizable_within_their_capacity() {
+        let mut storage = Storage::<f32>::zeroed(3, 10);
+        assert_eq!(storage.as_ptr() as usize % ALIGNMENT, 0);
+        assert_eq!(&storage[..], [0.0; 3]);
+        storage[2] = 5.0;
+        storage.set_len(10);
+        assert_eq!(storage[2..4], [5.0, 0.0]);
+        assert_eq!(&Storage::<bool>::zeroed(0, 0)[..], []);
+        assert_eq!(&storage.clone()[..], &storage[..]);
+    }
+}

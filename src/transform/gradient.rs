@@ -1,0 +1,242 @@
+//! Reverse mode: walks the nodes backwards and records the nodes of the gradient.
+
+use crate::element::Element;
+use crate::op;
+use crate::tape::{AnyVar, Arena, Graph, Pullback, Var};
+use smallvec::SmallVec;
+use std::rc::Rc;
+
+/// Attributes the nodes recorded while it lives to the lines of the operations they differentiate.
+struct Attribution(Rc<Arena>);
+
+impl Drop for Attribution {
+    fn drop(&mut self) {
+        self.0.graph.borrow_mut().attributed = None;
+    }
+}
+
+impl Graph {
+    /// For each node from `first` to `last`: whether it depends, through operations that have derivatives, on one of `wrt`.
+    fn dependents(&self, wrt: &[AnyVar], first: u32, last: u32) -> Vec<bool> {
+        let mut depends = vec![false; (last - first + 1) as usize];
+        for variable in wrt.iter().filter(|v| v.index <= last) {
+            depends[(variable.index - first) as usize] = true;
+        }
+        for index in first..=last {
+            let node = self.node(index);
+            let reached = node.tracked
+                && node
+                    .inputs
+                    .iter()
+                    .any(|&i| i >= first && depends[(i - first) as usize]);
+            depends[(index - first) as usize] |= reached;
+        }
+        depends
+    }
+}
+
+/// The cotangents of `wrt`, given that of `output`; `None` for a variable that `output` does not depend on.
+///
+/// Rules are asked only for the inputs that lead to `wrt`, so nothing is recorded in vain.
+pub(crate) fn pull_back(
+    output: AnyVar,
+    cotangent: AnyVar,
+    wrt: &[AnyVar],
+) -> SmallVec<[Option<AnyVar>; 4]> {
+    let tape = output.tape;
+    let arena = tape.arena("gradient");
+    let Some(first) = wrt
+        .iter()
+        .map(|v| v.index)
+        .min()
+        .filter(|&first| first <= output.index)
+    else {
+        return SmallVec::from_elem(None, wrt.len());
+    };
+    let depends = {
+        let mut graph = arena.graph.borrow_mut();
+        graph.differentiated = true;
+        graph.dependents(wrt, first, output.index)
+    };
+    let mut cotangents: Vec<Option<AnyVar>> = vec![None; depends.len()];
+    cotangents[(output.index - first) as usize] = Some(cotangent);
+    let attribution = Attribution(arena);
+    for index in (first..=output.index).rev() {
+        let at = (index - first) as usize;
+        let Some(cotangent) = cotangents[at].filter(|_| depends[at]) else {
+            continue;
+        };
+        let inputs: SmallVec<[AnyVar; 3]> = {
+            let mut graph = attribution.0.graph.borrow_mut();
+            graph.attributed = Some(graph.node(index).location);
+            graph
+                .node(index)
+                .inputs
+                .iter()
+                .map(|&i| tape.var(i))
+                .collect()
+        };
+        let pullback = Pullback {
+            inputs: &inputs,
+            output: tape.var(index),
+            cotangent,
+        };
+        for (k, input) in inputs.iter().enumerate() {
+            let Some(to) = input
+                .index
+                .checked_sub(first)
+                .filter(|&to| depends[to as usize])
+            else {
+                continue;
+            };
+            let share = op::vjp(&pullback, k);
+            let sum = &mut cotangents[to as usize];
+            *sum = Some(match *sum {
+                None => share,
+                Some(other) => op::accumulate(other, share),
+            });
+        }
+    }
+    drop(attribution);
+    wrt.iter()
+        .map(|v| {
+            v.index
+                .checked_sub(first)
+                .and_then(|at| *cotangents.get(at as usize)?)
+        })
+        .collect()
+}
+
+impl<T: Element> Var<T> {
+    /// The derivative of this scalar with respect to `x`: a variable of the shape of `x`, which can be differentiated again.
+    ///
+    /// Formula: `g[i] = dy / dx[i]`.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([1.0, 2.0]));
+    /// let dx = (x * x * x).sum().gradient(x);
+    /// let ddx = dx.sum().gradient(x);
+    /// assert_eq!(dx.value(), Tensor::from([3.0, 12.0]));
+    /// assert_eq!(ddx.value(), Tensor::from([6.0, 12.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If this is not a scalar, either is not of a floating-point type, `x` is a constant, this does not depend on `x`, or the
+    /// variables are of two tapes or of one that was reset or dropped. Where there may be no dependence, ask
+    /// [`vjp`](Var::vjp).
+    #[track_caller]
+    pub fn gradient<U: Element>(self, x: Var<U>) -> Var<U> {
+        let [gradient] = self.gradients([x]);
+        gradient
+    }
+
+    /// The derivatives of this scalar with respect to several variables, in one walk.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let a = tape.leaf(&Tensor::from(3.0));
+    /// let b = tape.leaf(&Tensor::from(4.0));
+    /// let [da, db] = (a * b).gradients([a, b]);
+    /// assert_eq!((da.value().item(), db.value().item()), (4.0, 3.0));
+    /// ```
+    ///
+    /// # Panics
+    /// As [`gradient`](Var::gradient).
+    #[track_caller]
+    pub fn gradients<U: Element, const N: usize>(self, xs: [Var<U>; N]) -> [Var<U>; N] {
+        let shape = self.shape();
+        assert!(
+            shape.rank() == 0,
+            "gradient: the output has shape {shape}, but must be a scalar: take its sum, or use vjp"
+        );
+        differentiable("gradient", self.erase());
+        let seed = op::seed(self.erase());
+        let cotangents = pull(self.erase(), seed, &xs);
+        let mut k = 0;
+        cotangents.map(|cotangent| {
+            let Some(cotangent) = cotangent else {
+                panic!(
+                    "gradient: {:?} does not depend on variable {k}, {:?}",
+                    self, xs[k]
+                );
+            };
+            k += 1;
+            cotangent
+        })
+    }
+
+    /// The cotangents of `xs`, given the cotangent of this variable: the vector-Jacobian product. `None` for a variable that
+    /// this one does not depend on.
+    ///
+    /// Formula: `v[j] = sum over i of cotangent[i] * dy[i] / dx[j]`.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([1.0, 2.0]));
+    /// let unused = tape.leaf(&Tensor::from([5.0]));
+    /// let y = x * x;
+    /// let [dx, none] = y.vjp(tape.constant(&Tensor::from([1.0, 10.0])), [x, unused]);
+    /// assert_eq!(dx.unwrap().value(), Tensor::from([2.0, 40.0]));
+    /// assert!(none.is_none());
+    /// ```
+    ///
+    /// # Panics
+    /// If the cotangent has another shape than this variable, a variable is not of a floating-point type or is a constant, or
+    /// the variables are of two tapes or of one that was reset or dropped.
+    #[track_caller]
+    pub fn vjp<U: Element, const N: usize>(
+        self,
+        cotangent: Var<T>,
+        xs: [Var<U>; N],
+    ) -> [Option<Var<U>>; N] {
+        let (shape, given) = (self.shape(), cotangent.shape());
+        assert!(
+            shape == given,
+            "vjp: the cotangent has shape {given}, the output {shape}"
+        );
+        assert!(
+            self.tape == cotangent.tape,
+            "vjp: the variables are of two different tapes"
+        );
+        differentiable("vjp", self.erase());
+        pull(self.erase(), cotangent.erase(), &xs)
+    }
+}
+
+#[track_caller]
+fn pull<U: Element, const N: usize>(
+    output: AnyVar,
+    cotangent: AnyVar,
+    xs: &[Var<U>; N],
+) -> [Option<Var<U>>; N] {
+    let erased = xs.map(Var::erase);
+    for &x in &erased {
+        differentiable("gradient", x);
+        assert!(
+            x.tape == output.tape,
+            "gradient: the variables are of two different tapes"
+        );
+        let arena = x.tape.arena("gradient");
+        let constant = !arena.graph.borrow().node(x.index).tracked;
+        assert!(
+            !constant,
+            "gradient: {x:?} is a constant, or depends on constants only; record it with leaf"
+        );
+    }
+    let cotangents = pull_back(output, cotangent, &erased);
+    std::array::from_fn(|k| cotangents[k].map(AnyVar::assume))
+}
+
+/// Panics at the caller's line unless derivatives with respect to the variable's type exist.
+#[track_caller]
+fn differentiable(operation: &str, variable: AnyVar) {
+    let dtype = variable.dtype();
+    assert!(
+        dtype.is_float(),
+        "{operation}: {variable:?} holds {dtype}, which has no derivatives"
+    );
+}
