@@ -361,7 +361,7 @@ macro_rules! float {
             // `a >= b` is false for a NaN in either place: select `a` then only if it is the NaN.
             #[inline(always)]
             fn larger(self, other: Self) -> Self {
-                if self >= other || self.is_nan() {
+                if (self >= other) | self.is_nan() {
                     self
                 } else {
                     other
@@ -369,7 +369,7 @@ macro_rules! float {
             }
             #[inline(always)]
             fn smaller(self, other: Self) -> Self {
-                if self <= other || self.is_nan() {
+                if (self <= other) | self.is_nan() {
                     self
                 } else {
                     other
@@ -445,6 +445,18 @@ impl Number for i64 {
 }
 
 impl<'a> Slice<'a> {
+    /// The number of elements.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        with_any!(self, s => s.len())
+    }
+
+    /// The first element.
+    #[inline]
+    pub(crate) fn as_ptr(&self) -> *const u8 {
+        with_any!(self, s => s.as_ptr().cast())
+    }
+
     /// The elements from `start` on, `len` of them.
     // The lifetime is a parameter because a slice behind a family does not shorten its own by itself.
     #[inline]
@@ -461,33 +473,11 @@ impl<'a> Slice<'a> {
     }
 }
 
-impl<'a> SliceMut<'a> {
+impl SliceMut<'_> {
     /// The number of elements.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         with_any!(self, s => s.len())
-    }
-
-    /// The elements from `start` on, `len` of them, borrowed for a while.
-    #[inline]
-    pub(crate) fn range_mut(&mut self, start: usize, len: usize) -> SliceMut<'_> {
-        match self {
-            Any::F32(s) => Any::F32(&mut s[start..start + len]),
-            Any::F64(s) => Any::F64(&mut s[start..start + len]),
-            Any::I64(s) => Any::I64(&mut s[start..start + len]),
-            Any::Bool(s) => Any::Bool(&mut s[start..start + len]),
-        }
-    }
-
-    /// The elements from `start` on, `len` of them, to be read.
-    #[inline]
-    pub(crate) fn range(&self, start: usize, len: usize) -> Slice<'_> {
-        match self {
-            Any::F32(s) => Any::F32(&s[start..start + len]),
-            Any::F64(s) => Any::F64(&s[start..start + len]),
-            Any::I64(s) => Any::I64(&s[start..start + len]),
-            Any::Bool(s) => Any::Bool(&s[start..start + len]),
-        }
     }
 }
 

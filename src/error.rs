@@ -12,6 +12,8 @@ pub enum ErrorKind {
     Range,
     /// Text could not be read as what it should be.
     Parse,
+    /// What was asked for by name is not there: a column of a table.
+    Missing,
     /// A file could not be read or written.
     Io,
 }

@@ -10,6 +10,7 @@
 //! assert_eq!(dx.value(), Tensor::from([[2.0, 4.0], [6.0, 8.0]]));
 //! ```
 
+pub mod data;
 mod element;
 mod error;
 mod kernel;

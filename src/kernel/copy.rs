@@ -5,8 +5,8 @@ use smallvec::SmallVec;
 /// Axes as pairs of size and stride.
 pub(crate) type Axes = SmallVec<[(usize, isize); 4]>;
 
-/// The same elements in the same order over the fewest axes: axes of size 1 are dropped, and neighbors
-/// that lie as one axis would are merged.
+/// The same elements in the same order over the fewest axes: axes of size 1 are dropped, and
+/// neighbors that lie as one axis would are merged.
 pub(crate) fn coalesce(shape: &[usize], strides: &[isize]) -> Axes {
     let mut axes = Axes::new();
     for (&size, &stride) in shape.iter().zip(strides).filter(|&(&size, _)| size != 1) {
@@ -21,33 +21,36 @@ pub(crate) fn coalesce(shape: &[usize], strides: &[isize]) -> Axes {
 /// The positions of strided elements in row-major order.
 #[derive(Clone, Debug)]
 pub(crate) struct Positions {
-    axes: Axes,
+    outer: Axes,
     index: SmallVec<[usize; 4]>,
+    inner: (usize, isize),
     position: isize,
-    left: usize,
+    /// What is left of the current line along the inner axis.
+    inner_left: usize,
+    /// The lines after the current one.
+    lines_left: usize,
 }
 
 impl Positions {
-    pub(crate) fn new(axes: Axes, offset: usize) -> Self {
-        let left = axes.iter().map(|&(size, _)| size).product();
-        let index = SmallVec::from_elem(0, axes.len());
+    pub(crate) fn new(mut axes: Axes, offset: usize) -> Self {
+        let inner = axes.pop().unwrap_or((1, 0));
+        let lines: usize = axes.iter().map(|&(size, _)| size).product();
         Positions {
-            axes,
-            index,
+            index: SmallVec::from_elem(0, axes.len()),
+            outer: axes,
+            inner,
             position: offset as isize,
-            left,
+            inner_left: if lines == 0 { 0 } else { inner.0 },
+            lines_left: lines.saturating_sub(1),
         }
     }
-}
 
-impl Iterator for Positions {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        self.left = self.left.checked_sub(1)?;
-        let current = self.position as usize;
-        for (index, &(size, stride)) in self.index.iter_mut().zip(&self.axes).rev() {
+    #[inline(never)]
+    fn next_line(&mut self) -> Option<()> {
+        self.lines_left = self.lines_left.checked_sub(1)?;
+        let (size, stride) = self.inner;
+        self.position -= stride * size as isize;
+        for (index, &(size, stride)) in self.index.iter_mut().zip(&self.outer).rev() {
             *index += 1;
             self.position += stride;
             if *index < size {
@@ -56,11 +59,29 @@ impl Iterator for Positions {
             *index = 0;
             self.position -= stride * size as isize;
         }
+        self.inner_left = size;
+        (size > 0).then_some(())
+    }
+}
+
+impl Iterator for Positions {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        if self.inner_left == 0 {
+            self.next_line()?;
+        }
+        self.inner_left -= 1;
+        let current = self.position as usize;
+        self.position += self.inner.1;
         Some(current)
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        let left = self.inner_left + self.lines_left * self.inner.0;
+        (left, Some(left))
     }
 }
 
@@ -133,9 +154,9 @@ pub(crate) fn copy_strided<T: Copy>(
 
 /// Copies where the elements of axis `near`, not those of the last axis, lie closest together.
 ///
-/// Each plane of the two axes goes by square tiles, through a buffer: cache lines of `source` are read
-/// whole and those of `out` written whole, whatever the strides. (Without the buffer, strides that are
-/// powers of two map all lines of a tile to the same few sets of the cache.)
+/// Each plane of the two axes goes by square tiles, through a buffer: cache lines of `source` are
+/// read whole and those of `out` written whole, whatever the strides. (Without the buffer, strides
+/// that are powers of two map all lines of a tile to the same few sets of the cache.)
 fn copy_transposed<T: Copy>(
     source: &[T],
     mut axes: Axes,
@@ -264,5 +285,12 @@ mod tests {
         let positions: Vec<_> = Positions::new(coalesce(&[2, 2], &[1, 10]), 3).collect();
         assert_eq!(positions, [3, 13, 4, 14]);
         assert_eq!(Positions::new(Axes::new(), 3).collect::<Vec<_>>(), [3]);
+        for empty in [[(0, 1), (2, 1)], [(2, 1), (0, 1)]] {
+            let mut positions = Positions::new(empty.into_iter().collect(), 3);
+            assert_eq!(
+                (positions.len(), positions.next(), positions.next()),
+                (0, None, None)
+            );
+        }
     }
 }

@@ -13,11 +13,12 @@ pub(crate) enum Level {
     Avx512,
 }
 
+/// The level plus one; 0 until it is known.
+static LEVEL: AtomicU8 = AtomicU8::new(0);
+
 /// The best level of this processor.
 #[inline]
 pub(crate) fn level() -> Level {
-    /// The level plus one; 0 until it is known.
-    static LEVEL: AtomicU8 = AtomicU8::new(0);
     match LEVEL.load(Ordering::Relaxed) {
         1 => Level::Baseline,
         2 => Level::Avx2,
@@ -57,29 +58,79 @@ macro_rules! simd {
             fn body $(<$($generic: $bound),+>)? ($($arg: $type),*) $(-> $result)? $body
 
             #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx2,fma")]
-                fn avx2 $(<$($generic: $bound),+>)? ($($arg: $type),*) $(-> $result)? {
-                    body $(::<$($generic),+>)? ($($arg),*)
-                }
-                #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-                fn avx512 $(<$($generic: $bound),+>)? ($($arg: $type),*) $(-> $result)? {
-                    body $(::<$($generic),+>)? ($($arg),*)
-                }
-                match $crate::kernel::dispatch::level() {
-                    $crate::kernel::dispatch::Level::Baseline => {}
-                    // SAFETY: `level` found these instruction sets on this processor.
-                    $crate::kernel::dispatch::Level::Avx2 => {
-                        return unsafe { avx2 $(::<$($generic),+>)? ($($arg),*) };
-                    }
-                    // SAFETY: as above.
-                    $crate::kernel::dispatch::Level::Avx512 => {
-                        return unsafe { avx512 $(::<$($generic),+>)? ($($arg),*) };
-                    }
-                }
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2 $(<$($generic: $bound),+>)? ($($arg: $type),*) $(-> $result)? {
+                body $(::<$($generic),+>)? ($($arg),*)
             }
-            body $(::<$($generic),+>)? ($($arg),*)
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+            fn avx512 $(<$($generic: $bound),+>)? ($($arg: $type),*) $(-> $result)? {
+                body $(::<$($generic),+>)? ($($arg),*)
+            }
+
+            match $crate::kernel::dispatch::level() {
+                #[cfg(target_arch = "x86_64")]
+                $crate::kernel::dispatch::Level::Avx512 => {
+                    // SAFETY: `level` found these instruction sets on this processor.
+                    unsafe { avx512 $(::<$($generic),+>)? ($($arg),*) }
+                }
+                #[cfg(target_arch = "x86_64")]
+                $crate::kernel::dispatch::Level::Avx2 => {
+                    // SAFETY: as above.
+                    unsafe { avx2 $(::<$($generic),+>)? ($($arg),*) }
+                }
+                _ => body $(::<$($generic),+>)? ($($arg),*),
+            }
         }
     };
 }
 pub(crate) use simd;
+
+/// What a function returns at each level that this processor has, lowest first. Threads that run meanwhile may work at a
+/// lower level than they could.
+#[cfg(test)]
+pub(crate) fn at_every_level<R>(mut f: impl FnMut() -> R) -> Vec<R> {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _guard = ONE_AT_A_TIME
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let results = [Level::Baseline, Level::Avx2, Level::Avx512]
+        .into_iter()
+        .filter(|&level| level <= detect())
+        .map(|level| {
+            LEVEL.store(level as u8 + 1, Ordering::Relaxed);
+            f()
+        });
+    let results = results.collect();
+    LEVEL.store(0, Ordering::Relaxed);
+    results
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    simd! {
+        /// A product and a sum: fused, they would be rounded once instead of twice.
+        fn product_and_sum<T: crate::element::Number>(x: &[T], y: &mut [T]) {
+            for (x, y) in x.iter().zip(y) {
+                *y = x.times(*x).plus(*y);
+            }
+        }
+    }
+
+    #[test]
+    fn products_and_sums_are_not_fused_at_any_level() {
+        let x = 1.0 + f32::EPSILON;
+        let separate = x * x - (1.0 + 2.0 * f32::EPSILON);
+        assert_ne!(x.mul_add(x, -(1.0 + 2.0 * f32::EPSILON)), separate);
+        for results in at_every_level(|| {
+            let mut y = [-(1.0 + 2.0 * f32::EPSILON); 40];
+            product_and_sum(&[x; 40], &mut y);
+            y
+        }) {
+            assert_eq!(results, [separate; 40]);
+        }
+    }
+}

@@ -1,29 +1,17 @@
 //! Elementwise passes: one function over blocks of the operands.
 //!
-//! A function is compiled for slices of equal length and for each level of the CPU; everything else (broadcasting, strides,
-//! overwriting an operand) is done by bringing the operands block by block into that form, in the first-level cache.
+//! A function is compiled for operands that advance with the result and for operands of one element, and for each level of the
+//! CPU; everything else (broadcasting along some axes, strides) is done by bringing an operand block by block into that form, in
+//! the first-level cache. The result may overwrite an operand.
 
 use super::dispatch::simd;
 use super::gather::Cursor;
-use crate::element::{Any, Dtype, Element, Slice, SliceMut, Slices, SlicesMut};
+use crate::element::{Any, Dtype, Element, Slice, SliceMut, with_any};
 use crate::shape::Layout;
-
-/// A function over slices of equal length whose element types are those it was made for.
-pub type BlockKernel = fn(inputs: &[Slice<'_>], output: SliceMut<'_>);
-
-/// Elements of a block: three operands and a result of `f64` fill half of a first-level cache.
-const BLOCK: usize = 512;
-
-/// The most operands of an elementwise function.
-pub(crate) const OPERANDS: usize = 3;
-
-/// The operand that is not there.
-fn nothing<'a>() -> Slice<'a> {
-    Any::Bool(&[] as &[bool])
-}
+use std::marker::PhantomData;
 
 /// A function of one element.
-pub trait Map1<A: Element> {
+pub(crate) trait Map1<A: Element> {
     /// The type of the result.
     type Output: Element;
     /// The value of the function.
@@ -31,7 +19,7 @@ pub trait Map1<A: Element> {
 }
 
 /// A function of two elements.
-pub trait Map2<A: Element, B: Element> {
+pub(crate) trait Map2<A: Element, B: Element> {
     /// The type of the result.
     type Output: Element;
     /// The value of the function.
@@ -39,68 +27,232 @@ pub trait Map2<A: Element, B: Element> {
 }
 
 /// A function of three elements.
-pub trait Map3<A: Element, B: Element, C: Element> {
+pub(crate) trait Map3<A: Element, B: Element, C: Element> {
     /// The type of the result.
     type Output: Element;
     /// The value of the function.
     fn eval(a: A, b: B, c: C) -> Self::Output;
 }
 
-#[inline]
-fn read<'a, T: Element>(slice: Slice<'a>) -> &'a [T] {
-    T::restore::<Slices<'a>>(slice).expect("an operand of the type that was recorded")
+/// The most operands of an elementwise function.
+pub(crate) const OPERANDS: usize = 3;
+
+/// Elements of a block of a strided operand: three operands and a result of `f64` fill half of a first-level cache.
+const BLOCK: usize = 512;
+
+/// Elements that are computed before any is stored. They stay in registers, and because nothing is stored in between, the loop
+/// over them vectorizes also where the result overwrites an operand.
+const CHUNK: usize = 16;
+
+/// How an operand is read: it advances with the result, or is one element for all.
+trait Access: Copy + 'static {
+    /// How far a step of the result moves the operand.
+    const STEP: usize;
+}
+#[derive(Clone, Copy)]
+struct Each;
+impl Access for Each {
+    const STEP: usize = 1;
+}
+#[derive(Clone, Copy)]
+struct One;
+impl Access for One {
+    const STEP: usize = 0;
 }
 
-#[inline]
-fn write<'a, T: Element>(slice: SliceMut<'a>) -> &'a mut [T] {
-    T::restore::<SlicesMut<'a>>(slice).expect("a result of the type that was recorded")
+/// An operand: the elements from `first` on, or just that.
+struct Reader<A, X> {
+    first: *const A,
+    access: PhantomData<X>,
 }
 
-simd! {
-    fn pass1<A: Element, F: Map1<A>>(a: &[A], out: &mut [F::Output]) {
-        for (out, &a) in out.iter_mut().zip(a) {
-            *out = F::eval(a);
+impl<A: Element, X: Access> Reader<A, X> {
+    /// # Safety
+    /// The element must be there: element `i` of an [`Each`], the first of a [`One`].
+    #[inline(always)]
+    unsafe fn at(&self, i: usize) -> A {
+        // SAFETY: by this function's contract.
+        unsafe { *self.first.add(i * X::STEP) }
+    }
+}
+
+/// What a pass computes: element `i` of its result.
+trait Source {
+    type Output: Element;
+    /// # Safety
+    /// Every operand must have an element for `i`.
+    unsafe fn at(&self, i: usize) -> Self::Output;
+}
+
+struct Source1<A, F, X>(Reader<A, X>, PhantomData<F>);
+impl<A: Element, F: Map1<A>, X: Access> Source for Source1<A, F, X> {
+    type Output = F::Output;
+    #[inline(always)]
+    unsafe fn at(&self, i: usize) -> F::Output {
+        // SAFETY: by this function's contract.
+        F::eval(unsafe { self.0.at(i) })
+    }
+}
+
+struct Source2<A, B, F, X, Y>(Reader<A, X>, Reader<B, Y>, PhantomData<F>);
+impl<A: Element, B: Element, F: Map2<A, B>, X: Access, Y: Access> Source
+    for Source2<A, B, F, X, Y>
+{
+    type Output = F::Output;
+    #[inline(always)]
+    unsafe fn at(&self, i: usize) -> F::Output {
+        // SAFETY: by this function's contract.
+        unsafe { F::eval(self.0.at(i), self.1.at(i)) }
+    }
+}
+
+struct Source3<A, B, C, F, X, Y, Z>(Reader<A, X>, Reader<B, Y>, Reader<C, Z>, PhantomData<F>);
+impl<A: Element, B: Element, C: Element, F, X: Access, Y: Access, Z: Access> Source
+    for Source3<A, B, C, F, X, Y, Z>
+where
+    F: Map3<A, B, C>,
+{
+    type Output = F::Output;
+    #[inline(always)]
+    unsafe fn at(&self, i: usize) -> F::Output {
+        // SAFETY: by this function's contract.
+        unsafe { F::eval(self.0.at(i), self.1.at(i), self.2.at(i)) }
+    }
+}
+
+/// A pass over `len` elements from `source` to `out`.
+struct Pass<S: Source> {
+    source: S,
+    out: *mut S::Output,
+    len: usize,
+}
+
+impl<S: Source> Pass<S> {
+    /// # Safety
+    /// `out` must be valid for writing `len` elements, and every operand of the source must have an element for each of them.
+    /// An operand that advances may be what `out` points to, element by element, but not overlap it otherwise.
+    unsafe fn new(source: S, out: *mut u8, len: usize) -> Self {
+        Pass {
+            source,
+            out: out.cast(),
+            len,
         }
     }
 }
 
 simd! {
-    fn pass2<A: Element, B: Element, F: Map2<A, B>>(a: &[A], b: &[B], out: &mut [F::Output]) {
-        for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
-            *out = F::eval(a, b);
+    /// Computes each element from those at the same place.
+    fn pass<S: Source>(pass: Pass<S>) {
+        let Pass { source, out, len } = pass;
+        let whole = len - len % CHUNK;
+        let mut start = 0;
+        while start < whole {
+            let mut chunk = [S::Output::ZERO; CHUNK];
+            for (i, element) in chunk.iter_mut().enumerate() {
+                // SAFETY: `start + i < len`, and the contract of `Pass::new` holds.
+                *element = unsafe { source.at(start + i) };
+            }
+            // SAFETY: `start + CHUNK <= len`, and the contract of `Pass::new` holds.
+            unsafe { out.add(start).cast::<[S::Output; CHUNK]>().write(chunk) };
+            start += CHUNK;
+        }
+        for i in whole..len {
+            // SAFETY: `i < len`, and the contract of `Pass::new` holds.
+            unsafe { out.add(i).write(source.at(i)) };
         }
     }
 }
 
-simd! {
-    fn pass3<A: Element, B: Element, C: Element, F: Map3<A, B, C>>(a: &[A], b: &[B], c: &[C], out: &mut [F::Output]) {
-        for (((out, &a), &b), &c) in out.iter_mut().zip(a).zip(b).zip(c) {
-            *out = F::eval(a, b, c);
+/// Where a kernel reads an operand.
+#[derive(Clone, Copy)]
+struct Pointer {
+    first: *const u8,
+    /// Whether there is one element for all.
+    single: bool,
+}
+
+impl Pointer {
+    #[inline(always)]
+    fn reader<A, X: Access>(self) -> Reader<A, X> {
+        Reader {
+            first: self.first.cast(),
+            access: PhantomData,
         }
     }
 }
 
-/// The block kernel of a function of one element.
-pub fn kernel1<A: Element, F: Map1<A>>(inputs: &[Slice<'_>], output: SliceMut<'_>) {
-    pass1::<A, F>(read(inputs[0]), write(output));
+/// An elementwise function for one combination of element types.
+#[derive(Clone, Copy)]
+pub(crate) struct Kernel {
+    inputs: [Dtype; OPERANDS],
+    output: Dtype,
+    /// # Safety
+    /// The operands and the result must be of the types above, and satisfy the contract of [`Pass::new`].
+    call: unsafe fn(&[Pointer; OPERANDS], *mut u8, usize),
 }
 
-/// The block kernel of a function of two elements.
-pub fn kernel2<A: Element, B: Element, F: Map2<A, B>>(inputs: &[Slice<'_>], output: SliceMut<'_>) {
-    pass2::<A, B, F>(read(inputs[0]), read(inputs[1]), write(output));
+/// Runs a pass with the readers that the operands ask for.
+macro_rules! choose {
+    ($x:ident, $out:ident, $n:ident, $source:ident<$($t:ident),*>, [$($k:tt)*] => [$($access:ty),*]) => {
+        choose!(@ $x, $out, $n, $source<$($t),*>, [$($k)*], [$($access),*])
+    };
+    (@ $x:ident, $out:ident, $n:ident, $source:ident<$($t:ident),*>, [], [$($access:ty),*]) => {
+        choose!(# $x, $out, $n, $source<$($t),*>, $($access),*)
+    };
+    (@ $x:ident, $out:ident, $n:ident, $source:ident<$($t:ident),*>, [$k:tt $($rest:tt)*], [$($access:ty),*]) => {
+        if $x[$k].single {
+            choose!(@ $x, $out, $n, $source<$($t),*>, [$($rest)*], [$($access,)* One])
+        } else {
+            choose!(@ $x, $out, $n, $source<$($t),*>, [$($rest)*], [$($access,)* Each])
+        }
+    };
+    (# $x:ident, $out:ident, $n:ident, Source1<$a:ident, $f:ident>, $X:ty) => {
+        // SAFETY: by the contract of `Kernel::call`.
+        pass(unsafe { Pass::new(Source1::<$a, $f, $X>($x[0].reader(), PhantomData), $out, $n) })
+    };
+    (# $x:ident, $out:ident, $n:ident, Source2<$a:ident, $b:ident, $f:ident>, $X:ty, $Y:ty) => {
+        // SAFETY: by the contract of `Kernel::call`.
+        pass(unsafe {
+            Pass::new(Source2::<$a, $b, $f, $X, $Y>($x[0].reader(), $x[1].reader(), PhantomData), $out, $n)
+        })
+    };
+    (# $x:ident, $out:ident, $n:ident, Source3<$a:ident, $b:ident, $c:ident, $f:ident>, $X:ty, $Y:ty, $Z:ty) => {
+        // SAFETY: by the contract of `Kernel::call`.
+        pass(unsafe {
+            let readers = ($x[0].reader(), $x[1].reader(), $x[2].reader());
+            let source = Source3::<$a, $b, $c, $f, $X, $Y, $Z>(readers.0, readers.1, readers.2, PhantomData);
+            Pass::new(source, $out, $n)
+        })
+    };
 }
 
-/// The block kernel of a function of three elements.
-pub fn kernel3<A: Element, B: Element, C: Element, F: Map3<A, B, C>>(
-    inputs: &[Slice<'_>],
-    output: SliceMut<'_>,
-) {
-    pass3::<A, B, C, F>(
-        read(inputs[0]),
-        read(inputs[1]),
-        read(inputs[2]),
-        write(output),
-    );
+impl Kernel {
+    /// The kernel of a function of one element.
+    pub const fn of1<A: Element, F: Map1<A>>() -> Kernel {
+        Kernel {
+            inputs: [A::DTYPE; OPERANDS],
+            output: F::Output::DTYPE,
+            call: |x, out, n| choose!(x, out, n, Source1<A, F>, [0] => []),
+        }
+    }
+
+    /// The kernel of a function of two elements.
+    pub const fn of2<A: Element, B: Element, F: Map2<A, B>>() -> Kernel {
+        Kernel {
+            inputs: [A::DTYPE, B::DTYPE, B::DTYPE],
+            output: F::Output::DTYPE,
+            call: |x, out, n| choose!(x, out, n, Source2<A, B, F>, [0 1] => []),
+        }
+    }
+
+    /// The kernel of a function of three elements.
+    pub const fn of3<A: Element, B: Element, C: Element, F: Map3<A, B, C>>() -> Kernel {
+        Kernel {
+            inputs: [A::DTYPE, B::DTYPE, C::DTYPE],
+            output: F::Output::DTYPE,
+            call: |x, out, n| choose!(x, out, n, Source3<A, B, C, F>, [0 1 2] => []),
+        }
+    }
 }
 
 /// Where the elements of an operand come from.
@@ -112,14 +264,14 @@ pub(crate) enum Operand<'a> {
     Single(Slice<'a>),
     /// Elements at the places that a layout of the shape of the result says.
     Strided(Slice<'a>, &'a Layout),
-    /// What the result holds before it is overwritten.
+    /// What the result holds before it is overwritten; of the same type.
     Overwritten,
 }
 
-/// Scratch blocks, kept from pass to pass: one for each operand and one for the result.
+/// Blocks for strided operands, kept from pass to pass.
 #[derive(Default)]
 pub(crate) struct Workspace {
-    blocks: [Block; OPERANDS + 1],
+    blocks: [Block; OPERANDS],
 }
 
 #[derive(Default)]
@@ -131,130 +283,94 @@ struct Block {
 }
 
 impl Block {
-    fn get(&mut self, dtype: Dtype, len: usize) -> SliceMut<'_> {
-        fn sized<T: Element>(block: &mut Vec<T>, len: usize) -> &mut [T] {
-            if block.is_empty() {
-                block.resize(BLOCK, T::ZERO);
-            }
-            &mut block[..len]
+    /// Fills a block with the next elements of a strided operand.
+    fn gather(&mut self, cursor: &mut Cursor, source: Slice<'_>, len: usize) -> *const u8 {
+        fn read<T: Element>(
+            block: &mut Vec<T>,
+            cursor: &mut Cursor,
+            source: &[T],
+            len: usize,
+        ) -> *const u8 {
+            block.resize(BLOCK, T::ZERO);
+            cursor.read(source, &mut block[..len]);
+            block.as_ptr().cast()
         }
-        match dtype {
-            Dtype::F32 => Any::F32(sized(&mut self.f32, len)),
-            Dtype::F64 => Any::F64(sized(&mut self.f64, len)),
-            Dtype::I64 => Any::I64(sized(&mut self.i64, len)),
-            Dtype::Bool => Any::Bool(sized(&mut self.bool, len)),
-        }
-    }
-
-    fn look(&self, dtype: Dtype, len: usize) -> Slice<'_> {
-        match dtype {
-            Dtype::F32 => Any::F32(&self.f32[..len]),
-            Dtype::F64 => Any::F64(&self.f64[..len]),
-            Dtype::I64 => Any::I64(&self.i64[..len]),
-            Dtype::Bool => Any::Bool(&self.bool[..len]),
+        match source {
+            Any::F32(source) => read(&mut self.f32, cursor, source, len),
+            Any::F64(source) => read(&mut self.f64, cursor, source, len),
+            Any::I64(source) => read(&mut self.i64, cursor, source, len),
+            Any::Bool(source) => read(&mut self.bool, cursor, source, len),
         }
     }
 }
 
-fn copy(from: Slice<'_>, to: SliceMut<'_>) {
-    match (from, to) {
-        (Any::F32(from), Any::F32(to)) => to.copy_from_slice(from),
-        (Any::F64(from), Any::F64(to)) => to.copy_from_slice(from),
-        (Any::I64(from), Any::I64(to)) => to.copy_from_slice(from),
-        (Any::Bool(from), Any::Bool(to)) => to.copy_from_slice(from),
-        _ => unreachable!("blocks of different element types"),
-    }
-}
-
-fn fill(from: Slice<'_>, to: SliceMut<'_>) {
-    match (from, to) {
-        (Any::F32(from), Any::F32(to)) => to.fill(from[0]),
-        (Any::F64(from), Any::F64(to)) => to.fill(from[0]),
-        (Any::I64(from), Any::I64(to)) => to.fill(from[0]),
-        (Any::Bool(from), Any::Bool(to)) => to.fill(from[0]),
-        _ => unreachable!("blocks of different element types"),
-    }
-}
-
-fn gather(cursor: &mut Cursor, from: Slice<'_>, to: SliceMut<'_>) {
-    match (from, to) {
-        (Any::F32(from), Any::F32(to)) => cursor.read(from, to),
-        (Any::F64(from), Any::F64(to)) => cursor.read(from, to),
-        (Any::I64(from), Any::I64(to)) => cursor.read(from, to),
-        (Any::Bool(from), Any::Bool(to)) => cursor.read(from, to),
-        _ => unreachable!("blocks of different element types"),
-    }
-}
-
-/// Runs a block kernel over operands of any form into a result in row-major order.
+/// Runs a kernel over operands of any form into a result in row-major order.
 pub(crate) fn run(
-    kernel: BlockKernel,
+    kernel: &Kernel,
     operands: &[Operand<'_>],
     mut out: SliceMut<'_>,
     work: &mut Workspace,
 ) {
     let len = out.len();
-    let count = operands.len();
-    let mut inputs: [Slice<'_>; OPERANDS] = [nothing(); OPERANDS];
-    let mut plain = true;
-    for (input, operand) in inputs.iter_mut().zip(operands) {
-        match operand {
-            Operand::Plain(slice) => *input = slice.range(0, len),
-            _ => plain = false,
-        }
-    }
-    if plain {
-        return kernel(&inputs[..count], out);
-    }
-
-    let mut cursors: [Option<Cursor>; OPERANDS] = [const { None }; OPERANDS];
-    let [block0, block1, block2, result] = &mut work.blocks;
-    let blocks = [block0, block1, block2];
-    let mut overwrites = false;
+    assert_eq!(out.dtype(), kernel.output);
+    let target: *mut u8 = with_any!(&mut out, s => s.as_mut_ptr().cast());
+    let mut pointers = [Pointer {
+        first: std::ptr::null(),
+        single: false,
+    }; OPERANDS];
+    let mut strided = false;
     for (k, operand) in operands.iter().enumerate() {
-        match operand {
-            Operand::Single(slice) => fill(*slice, blocks[k].get(slice.dtype(), len.min(BLOCK))),
-            Operand::Strided(_, layout) => cursors[k] = Some(Cursor::new(layout)),
-            Operand::Overwritten => overwrites = true,
-            Operand::Plain(_) => {}
-        }
+        let (dtype, enough, first, single) = match operand {
+            Operand::Plain(slice) => (slice.dtype(), slice.len() >= len, slice.as_ptr(), false),
+            Operand::Single(slice) => (slice.dtype(), slice.len() >= 1, slice.as_ptr(), true),
+            Operand::Strided(slice, _) => {
+                strided = true;
+                (slice.dtype(), true, std::ptr::null(), false)
+            }
+            Operand::Overwritten => (kernel.output, true, target.cast_const(), false),
+        };
+        assert!(
+            enough && dtype == kernel.inputs[k],
+            "an operand that does not fit its kernel"
+        );
+        pointers[k] = Pointer { first, single };
     }
-    let dtype = out.dtype();
+    if !strided {
+        // SAFETY: types and lengths were asserted above; the operand that is overwritten, if any, is `out` itself, and the
+        // others are shared borrows, which cannot overlap the exclusive borrow of `out`.
+        return unsafe { (kernel.call)(&pointers, target, len) };
+    }
+    run_blocks(kernel, operands, pointers, target, len, work);
+}
+
+/// As [`run`], where an operand is strided; the others were checked and are in `pointers`.
+fn run_blocks(
+    kernel: &Kernel,
+    operands: &[Operand<'_>],
+    pointers: [Pointer; OPERANDS],
+    target: *mut u8,
+    len: usize,
+    work: &mut Workspace,
+) {
+    let mut cursors = operands.iter().map(|operand| match operand {
+        Operand::Strided(_, layout) => Some(Cursor::new(layout)),
+        _ => None,
+    });
+    let mut cursors: [Option<Cursor>; OPERANDS] = std::array::from_fn(|_| cursors.next().flatten());
     let mut start = 0;
     while start < len {
         let n = BLOCK.min(len - start);
-        for k in 0..count {
-            if let (Operand::Strided(slice, _), Some(cursor)) = (operands[k], &mut cursors[k]) {
-                gather(cursor, slice, blocks[k].get(slice.dtype(), n));
+        let mut block = pointers;
+        for (k, operand) in operands.iter().enumerate() {
+            if let (Operand::Strided(slice, _), Some(cursor)) = (operand, &mut cursors[k]) {
+                block[k].first = work.blocks[k].gather(cursor, *slice, n);
+            } else if !block[k].single {
+                block[k].first = block[k].first.wrapping_add(start * kernel.inputs[k].size());
             }
         }
-        if overwrites {
-            let inputs = block_inputs(operands, &blocks, Some(out.range(start, n)), start, n);
-            kernel(&inputs[..count], result.get(dtype, n));
-            copy(result.look(dtype, n), out.range_mut(start, n));
-        } else {
-            let inputs = block_inputs(operands, &blocks, None, start, n);
-            kernel(&inputs[..count], out.range_mut(start, n));
-        }
+        // SAFETY: as in `run`, for the `n` elements from `start` on, which lie within the `len`; a gathered block has room for
+        // `BLOCK` elements and overlaps nothing.
+        unsafe { (kernel.call)(&block, target.add(start * kernel.output.size()), n) };
         start += n;
     }
-}
-
-/// The operands of one block, as slices.
-fn block_inputs<'data: 'block, 'block>(
-    operands: &[Operand<'data>],
-    blocks: &'block [&mut Block; OPERANDS],
-    overwritten: Option<Slice<'block>>,
-    start: usize,
-    n: usize,
-) -> [Slice<'block>; OPERANDS] {
-    let mut inputs = [nothing(); OPERANDS];
-    for (k, operand) in operands.iter().enumerate() {
-        inputs[k] = match operand {
-            Operand::Plain(slice) => slice.range(start, n),
-            Operand::Single(slice) | Operand::Strided(slice, _) => blocks[k].look(slice.dtype(), n),
-            Operand::Overwritten => overwritten.unwrap_or(nothing()),
-        };
-    }
-    inputs
 }

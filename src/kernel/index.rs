@@ -1,1 +1,541 @@
+//! Reading and adding at places that integers name.
+//!
+//! Every index is looked at before anything is written: either all of them are in range, or `out` stays as it was. Negative
+//! indices are out of range, as in PyTorch. Where an index is repeated, terms are added in row-major order of the index.
 
+use super::walk::{Axis, Walk, assert_within};
+use crate::element::{Element, Number};
+use crate::shape::{Layout, Shape};
+use smallvec::SmallVec;
+
+/// Checks that every index lies in `0..size`.
+///
+/// # Errors
+///
+/// The first one in row-major order that does not, where it stands, and the axis it was meant for.
+pub(crate) fn check(
+    index: &[i64],
+    layout: &Layout,
+    axis: usize,
+    size: usize,
+) -> Result<(), String> {
+    assert_within(layout, index.len());
+    let walk = Walk::new(layout.shape(), [layout.strides()]);
+    let inner = walk.inner();
+    let inside = |x: i64| (0..size as i64).contains(&x);
+    let sound = walk
+        .outer([layout.offset()])
+        .all(|[start]| match inner.strides {
+            [1] => index[start..start + inner.size].iter().all(|&x| inside(x)),
+            [stride] => (0..inner.size)
+                .all(|i| inside(index[start.wrapping_add_signed(i as isize * stride)])),
+        });
+    if sound {
+        return Ok(());
+    }
+    let order = Layout::contiguous(layout.shape().clone());
+    let mut places = walk.elements([layout.offset()]).enumerate();
+    match places.find(|&(_, [place])| !inside(index[place])) {
+        Some((flat, [place])) => {
+            let at: SmallVec<[usize; 6]> = order
+                .strides()
+                .iter()
+                .zip(layout.shape().iter())
+                .map(|(&s, &n)| flat / s as usize % n)
+                .collect();
+            let x = index[place];
+            Err(format!(
+                "index {x} at {:?} is out of range for axis {axis} of size {size}",
+                &at[..]
+            ))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The strides with that of one axis set to 0: the places of the first element along that axis.
+fn without_steps(strides: &[isize], axis: usize) -> SmallVec<[isize; 6]> {
+    strides
+        .iter()
+        .enumerate()
+        .map(|(a, &s)| if a == axis { 0 } else { s })
+        .collect()
+}
+
+/// `out[i, j, k] = source[i, index[i, j, k], k]` for `axis` 1, and likewise for others. `out` is row-major of the shape of
+/// the index, which is nowhere larger than that of the source but along `axis`.
+pub(crate) fn gather<T: Element>(
+    source: &[T],
+    source_layout: &Layout,
+    axis: usize,
+    index: &[i64],
+    index_layout: &Layout,
+    out: &mut [T],
+) -> Result<(), String> {
+    assert_covered(index_layout.shape(), source_layout.shape(), Some(axis));
+    assert_eq!(out.len(), index_layout.shape().size());
+    assert_within(source_layout, source.len());
+    check(index, index_layout, axis, source_layout.shape()[axis])?;
+    let strides = without_steps(source_layout.strides(), axis);
+    let walk = Walk::new(index_layout.shape(), [index_layout.strides(), &strides]);
+    let (inner, along) = (walk.inner(), source_layout.strides()[axis]);
+    let places = walk.outer([index_layout.offset(), source_layout.offset()]);
+    for ([mut i, mut s], out) in places.zip(out.chunks_exact_mut(inner.size.max(1))) {
+        for x in out {
+            *x = source[s.wrapping_add_signed(index[i] as isize * along)];
+            i = i.wrapping_add_signed(inner.strides[0]);
+            s = s.wrapping_add_signed(inner.strides[1]);
+        }
+    }
+    Ok(())
+}
+
+/// `out[i, index[i, j, k], k] += source[i, j, k]` for `axis` 1, and likewise for others. `out` is row-major of the given
+/// shape. The index is nowhere larger than the source, nor than `out` but along `axis`.
+pub(crate) fn scatter_add<T: Number>(
+    out: &mut [T],
+    out_shape: &Shape,
+    axis: usize,
+    index: &[i64],
+    index_layout: &Layout,
+    source: &[T],
+    source_layout: &Layout,
+) -> Result<(), String> {
+    assert_covered(index_layout.shape(), source_layout.shape(), None);
+    assert_covered(index_layout.shape(), out_shape, Some(axis));
+    assert_eq!(out.len(), out_shape.size());
+    assert_within(source_layout, source.len());
+    check(index, index_layout, axis, out_shape[axis])?;
+    let out_layout = Layout::contiguous(out_shape.clone());
+    let strides = without_steps(out_layout.strides(), axis);
+    let walk = Walk::new(
+        index_layout.shape(),
+        [index_layout.strides(), source_layout.strides(), &strides],
+    );
+    let (inner, along) = (walk.inner(), out_layout.strides()[axis]);
+    for [mut i, mut s, mut o] in walk.outer([index_layout.offset(), source_layout.offset(), 0]) {
+        for _ in 0..inner.size {
+            let x = &mut out[o.wrapping_add_signed(index[i] as isize * along)];
+            *x = x.plus(source[s]);
+            i = i.wrapping_add_signed(inner.strides[0]);
+            s = s.wrapping_add_signed(inner.strides[1]);
+            o = o.wrapping_add_signed(inner.strides[2]);
+        }
+    }
+    Ok(())
+}
+
+/// Asserts that `index` is nowhere larger than `shape`, but perhaps along one axis.
+fn assert_covered(index: &Shape, shape: &Shape, but: Option<usize>) {
+    let fits = index.rank() == shape.rank()
+        && (0..index.rank()).all(|a| Some(a) == but || index[a] <= shape[a]);
+    assert!(fits, "an index of shape {index} reaches beyond {shape}");
+}
+
+/// The slices of `source` along `axis` that a list of integers names: `out[i, p, k] = source[i, index[p], k]` for `axis` 1.
+/// `out` is row-major.
+pub(crate) fn index_select<T: Element>(
+    source: &[T],
+    source_layout: &Layout,
+    axis: usize,
+    index: &[i64],
+    index_layout: &Layout,
+    out: &mut [T],
+) -> Result<(), String> {
+    assert_eq!(index_layout.shape().rank(), 1);
+    assert_eq!(
+        out.len(),
+        source_layout
+            .shape()
+            .with_size(axis, index_layout.shape()[0])
+            .size()
+    );
+    assert_within(source_layout, source.len());
+    check(index, index_layout, axis, source_layout.shape()[axis])?;
+    let pairs = list(index, index_layout)
+        .enumerate()
+        .map(|(p, chosen)| (chosen, p));
+    each_run(
+        source_layout,
+        axis,
+        pairs,
+        index_layout.shape()[0],
+        |s,
+         o,
+         Axis {
+             size,
+             strides: [stride],
+         }| {
+            let out = &mut out[o..o + size];
+            if stride == 1 && size >= 8 {
+                return out.copy_from_slice(&source[s..s + size]);
+            }
+            for (k, x) in out.iter_mut().enumerate() {
+                *x = source[s.wrapping_add_signed(k as isize * stride)];
+            }
+        },
+    );
+    Ok(())
+}
+
+/// Adds slices to those along `axis` that a list of integers names: `out[i, index[p], k] += source[i, p, k]` for `axis` 1.
+/// `out` is row-major, of the shape of the source but for `axis`, along which it has `size` slices.
+pub(crate) fn index_add<T: Number>(
+    out: &mut [T],
+    size: usize,
+    axis: usize,
+    index: &[i64],
+    index_layout: &Layout,
+    source: &[T],
+    source_layout: &Layout,
+) -> Result<(), String> {
+    let shape = source_layout.shape();
+    assert_eq!(&index_layout.shape()[..], &shape[axis..=axis]);
+    assert_eq!(out.len(), shape.with_size(axis, size).size());
+    assert_within(source_layout, source.len());
+    check(index, index_layout, axis, size)?;
+    let pairs = list(index, index_layout).enumerate();
+    each_run(
+        source_layout,
+        axis,
+        pairs,
+        size,
+        |s,
+         o,
+         Axis {
+             size,
+             strides: [stride],
+         }| {
+            let out = &mut out[o..o + size];
+            if stride == 1 {
+                for (x, &y) in out.iter_mut().zip(&source[s..s + size]) {
+                    *x = x.plus(y);
+                }
+                return;
+            }
+            for (k, x) in out.iter_mut().enumerate() {
+                *x = x.plus(source[s.wrapping_add_signed(k as isize * stride)]);
+            }
+        },
+    );
+    Ok(())
+}
+
+/// Pairs slices along `axis` of a strided operand with slices of a row-major one that has `size` of them, and calls `f` for
+/// each run of elements in such a pair: with its place in the strided operand, that in the row-major one, and the run in the
+/// former; it is contiguous in the latter.
+fn each_run(
+    layout: &Layout,
+    axis: usize,
+    pairs: impl Iterator<Item = (usize, usize)> + Clone,
+    size: usize,
+    mut f: impl FnMut(usize, usize, Axis<1>),
+) {
+    let (shape, strides) = (layout.shape(), layout.strides());
+    let before = Walk::new(&shape[..axis], [&strides[..axis]]);
+    let after = Walk::new(&shape[axis + 1..], [&strides[axis + 1..]]);
+    let (inner, one_run) = (after.inner(), after.axes().len() <= 1);
+    let width: usize = shape[axis + 1..].iter().product();
+    for (n, [start]) in before.elements([layout.offset()]).enumerate() {
+        for (strided, row_major) in pairs.clone() {
+            let s = start.wrapping_add_signed(strided as isize * strides[axis]);
+            let o = (n * size + row_major) * width;
+            if one_run {
+                f(s, o, inner);
+            } else {
+                for (k, [s]) in after.outer([s]).enumerate() {
+                    f(s, o + k * inner.size, inner);
+                }
+            }
+        }
+    }
+}
+
+/// The elements of a list of indices that have been checked.
+fn list<'a>(index: &'a [i64], layout: &Layout) -> impl Iterator<Item = usize> + Clone + use<'a> {
+    let (start, stride) = (layout.offset(), layout.strides()[0]);
+    (0..layout.shape()[0])
+        .map(move |p| index[start.wrapping_add_signed(p as isize * stride)] as usize)
+}
+
+/// A row of `classes` elements for each index: one at its place, zeros elsewhere.
+pub(crate) fn one_hot<T: Element>(
+    index: &[i64],
+    index_layout: &Layout,
+    classes: usize,
+    out: &mut [T],
+) -> Result<(), String> {
+    assert_eq!(out.len(), index_layout.shape().size() * classes);
+    check(index, index_layout, index_layout.shape().rank(), classes)?;
+    out.fill(T::ZERO);
+    let walk = Walk::new(index_layout.shape(), [index_layout.strides()]);
+    for ([place], row) in walk
+        .elements([index_layout.offset()])
+        .zip(out.chunks_exact_mut(classes.max(1)))
+    {
+        row[index[place] as usize] = T::ONE;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::sample;
+    use rand::RngExt;
+    use rand::rngs::StdRng;
+
+    fn numbers(rng: &mut StdRng, len: usize) -> Vec<i64> {
+        (0..len).map(|_| rng.random_range(-1000..1000)).collect()
+    }
+
+    /// Indices in `0..size` laid out at random; what lies between them is out of range.
+    fn random_index(rng: &mut StdRng, shape: &Shape, size: usize) -> (Vec<i64>, Layout) {
+        let (layout, len) = sample::layout(rng, shape, true);
+        let mut index = vec![i64::MIN; len];
+        for at in sample::indices(shape) {
+            index[layout.position(&at)] = rng.random_range(0..size as i64);
+        }
+        (index, layout)
+    }
+
+    /// A shape that has axes, one of them, and a shape that is nowhere larger but perhaps along that axis.
+    fn shapes(rng: &mut StdRng) -> (Shape, usize, Shape) {
+        loop {
+            let shape = sample::shape(rng);
+            if shape.rank() == 0 {
+                continue;
+            }
+            let axis = rng.random_range(0..shape.rank());
+            if shape[axis] == 0 {
+                continue;
+            }
+            let mut smaller: Shape = shape
+                .iter()
+                .map(|&n| if rng.random_bool(0.5) { n } else { n / 2 })
+                .collect();
+            smaller = smaller.with_size(axis, rng.random_range(0..7));
+            return (shape, axis, smaller);
+        }
+    }
+
+    fn with(at: &[usize], axis: usize, i: i64) -> Vec<usize> {
+        let mut at = at.to_vec();
+        at[axis] = i as usize;
+        at
+    }
+
+    #[test]
+    fn gather_and_scatter_add_by_definition() {
+        let mut rng = sample::generator(7);
+        for _ in 0..1500 {
+            let (shape, axis, index_shape) = shapes(&mut rng);
+            let (index, index_layout) = random_index(&mut rng, &index_shape, shape[axis]);
+            let order = Layout::contiguous(index_shape.clone());
+
+            let (layout, len) = sample::layout(&mut rng, &shape, true);
+            let source = numbers(&mut rng, len);
+            let mut expected = vec![0; index_shape.size()];
+            for at in sample::indices(&index_shape) {
+                let i = index[index_layout.position(&at)];
+                expected[order.position(&at)] = source[layout.position(&with(&at, axis, i))];
+            }
+            let mut out = vec![77; expected.len()];
+            gather(&source, &layout, axis, &index, &index_layout, &mut out).unwrap();
+            assert_eq!(out, expected, "{layout:?} {axis} {index_layout:?}");
+
+            let larger = index_shape
+                .iter()
+                .map(|&n| n + rng.random_range(0..2))
+                .collect();
+            let (layout, len) = sample::layout(&mut rng, &larger, true);
+            let source = numbers(&mut rng, len);
+            let order = Layout::contiguous(shape.clone());
+            let mut out = numbers(&mut rng, shape.size());
+            let mut expected = out.clone();
+            for at in sample::indices(&index_shape) {
+                let i = index[index_layout.position(&at)];
+                expected[order.position(&with(&at, axis, i))] += source[layout.position(&at)];
+            }
+            scatter_add(
+                &mut out,
+                &shape,
+                axis,
+                &index,
+                &index_layout,
+                &source,
+                &layout,
+            )
+            .unwrap();
+            assert_eq!(out, expected, "{layout:?} {axis} {index_layout:?}");
+        }
+    }
+
+    #[test]
+    fn index_select_and_index_add_by_definition() {
+        let mut rng = sample::generator(8);
+        for _ in 0..1500 {
+            let (shape, axis, _) = shapes(&mut rng);
+            let count = rng.random_range(0..7);
+            let (index, index_layout) = random_index(&mut rng, &Shape::from([count]), shape[axis]);
+            let short = shape.with_size(axis, count);
+            let order = Layout::contiguous(short.clone());
+
+            let (layout, len) = sample::layout(&mut rng, &shape, true);
+            let source = numbers(&mut rng, len);
+            let mut expected = vec![0; short.size()];
+            for at in sample::indices(&short) {
+                let i = index[index_layout.position(&[at[axis]])];
+                expected[order.position(&at)] = source[layout.position(&with(&at, axis, i))];
+            }
+            let mut out = vec![77; expected.len()];
+            index_select(&source, &layout, axis, &index, &index_layout, &mut out).unwrap();
+            assert_eq!(out, expected, "{layout:?} {axis} {index_layout:?}");
+
+            let (layout, len) = sample::layout(&mut rng, &short, true);
+            let source = numbers(&mut rng, len);
+            let order = Layout::contiguous(shape.clone());
+            let mut out = numbers(&mut rng, shape.size());
+            let mut expected = out.clone();
+            for at in sample::indices(&short) {
+                let i = index[index_layout.position(&[at[axis]])];
+                expected[order.position(&with(&at, axis, i))] += source[layout.position(&at)];
+            }
+            index_add(
+                &mut out,
+                shape[axis],
+                axis,
+                &index,
+                &index_layout,
+                &source,
+                &layout,
+            )
+            .unwrap();
+            assert_eq!(out, expected, "{layout:?} {axis} {index_layout:?}");
+        }
+    }
+
+    #[test]
+    fn one_hot_by_definition() {
+        let mut rng = sample::generator(9);
+        for _ in 0..500 {
+            let shape = sample::shape(&mut rng);
+            let classes = rng.random_range(1..6);
+            let (index, layout) = random_index(&mut rng, &shape, classes);
+            let mut out = vec![7.0f32; shape.size() * classes];
+            one_hot(&index, &layout, classes, &mut out).unwrap();
+            for (at, row) in sample::indices(&shape).iter().zip(out.chunks(classes)) {
+                let expected: Vec<f32> = (0..classes as i64)
+                    .map(|c| {
+                        if index[layout.position(at)] == c {
+                            1.0
+                        } else {
+                            0.0
+                        }
+                    })
+                    .collect();
+                assert_eq!(row, expected);
+            }
+        }
+        assert_eq!(
+            one_hot(
+                &[],
+                &Layout::contiguous(Shape::from([0])),
+                0,
+                &mut [true; 0]
+            ),
+            Ok(())
+        );
+    }
+
+    /// In float arithmetic the order of terms shows.
+    #[test]
+    fn repeated_indices_add_in_order() {
+        let mut out = [0.0f32];
+        let list = Layout::contiguous(Shape::from([3]));
+        let source = [1.0, 1e8, -1e8];
+        scatter_add(
+            &mut out,
+            &Shape::from([1]),
+            0,
+            &[0, 0, 0],
+            &list,
+            &source,
+            &list,
+        )
+        .unwrap();
+        assert_eq!(out, [0.0]);
+        index_add(
+            &mut out,
+            1,
+            0,
+            &[0, 0, 0],
+            &list,
+            &source,
+            &list.slice(0, 2, 3, -1),
+        )
+        .unwrap();
+        assert_eq!(out, [1.0]);
+    }
+
+    #[test]
+    fn an_index_out_of_range_is_named_and_nothing_is_written() {
+        let layout = Layout::contiguous(Shape::from([2, 3]));
+        let index = [0, 1, 7, 0, -1, 9];
+        let source = [1i64; 10];
+        let wide = Layout::contiguous(Shape::from([2, 5]));
+        let message = "index 7 at [0, 2] is out of range for axis 1 of size 5";
+        let mut out = [3; 6];
+        assert_eq!(
+            gather(&source, &wide, 1, &index, &layout, &mut out).unwrap_err(),
+            message
+        );
+        assert_eq!(out, [3; 6]);
+        let mut out = [3; 10];
+        assert_eq!(
+            scatter_add(&mut out, wide.shape(), 1, &index, &layout, &source, &layout).unwrap_err(),
+            message
+        );
+        let turned = layout.permute(&[1, 0]).slice(0, 1, 2, 1);
+        assert_eq!(
+            scatter_add(
+                &mut out,
+                &Shape::from([5, 2]),
+                0,
+                &index,
+                &turned,
+                &source,
+                &turned
+            )
+            .unwrap_err(),
+            "index -1 at [0, 1] is out of range for axis 0 of size 5"
+        );
+        let list = Layout::contiguous(Shape::from([6]));
+        let by_pairs = Layout::contiguous(Shape::from([6, 2])).slice(1, 0, 1, 1);
+        let error = index_add(
+            &mut out,
+            10,
+            0,
+            &index,
+            &list,
+            &source[..6],
+            &Layout::contiguous(Shape::from([6])),
+        );
+        assert_eq!(
+            error.unwrap_err(),
+            "index -1 at [4] is out of range for axis 0 of size 10"
+        );
+        let error = index_select(&[5; 12], &by_pairs, 0, &index, &list, &mut out[..6]);
+        assert_eq!(
+            error.unwrap_err(),
+            "index 7 at [2] is out of range for axis 0 of size 6"
+        );
+        assert_eq!(out, [3; 10]);
+        let mut out = [3; 18];
+        assert_eq!(
+            one_hot(&index, &layout, 3, &mut out).unwrap_err(),
+            "index 7 at [0, 2] is out of range for axis 2 of size 3"
+        );
+        assert_eq!(out, [3; 18]);
+    }
+}

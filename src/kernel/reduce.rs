@@ -23,7 +23,13 @@ pub(crate) enum Reduction {
 
 /// Combines the elements along `axes` (ascending). `out` has an element for each index of the other axes, in row-major
 /// order; all of it is overwritten. A maximum or minimum of nothing does not exist: the caller rejects it.
-pub(crate) fn reduce<T: Number>(kind: Reduction, source: &[T], layout: &Layout, axes: &[usize], out: &mut [T]) {
+pub(crate) fn reduce<T: Number>(
+    kind: Reduction,
+    source: &[T],
+    layout: &Layout,
+    axes: &[usize],
+    out: &mut [T],
+) {
     debug_assert!(axes.is_sorted());
     debug_assert!(kind == Reduction::Sum || out.is_empty() || !layout.shape().contains(&0));
     match kind {
@@ -55,11 +61,19 @@ combine!(Plus, ZERO, plus);
 combine!(Larger, LOWEST, larger);
 combine!(Smaller, HIGHEST, smaller);
 
-fn reduce_by<T: Number, F: Combine<T>>(source: &[T], layout: &Layout, axes: &[usize], out: &mut [T]) {
+fn reduce_by<T: Number, F: Combine<T>>(
+    source: &[T],
+    layout: &Layout,
+    axes: &[usize],
+    out: &mut [T],
+) {
     let shape = layout.shape();
     let rank = shape.rank();
     // Contiguous elements reduced along neighboring axes are three loops: no need to look for them.
-    let (first, after) = (axes.first().map_or(rank, |&a| a), axes.last().map_or(rank, |&a| a + 1));
+    let (first, after) = (
+        axes.first().map_or(rank, |&a| a),
+        axes.last().map_or(rank, |&a| a + 1),
+    );
     if after - first == axes.len() && layout.is_contiguous() {
         let count: usize = shape[first..after].iter().product();
         let width: usize = shape[after..].iter().product();
@@ -82,7 +96,10 @@ fn contiguous<T: Number, F: Combine<T>>(source: &[T], count: usize, width: usize
     } else if width == 1 {
         runs::<T, F>(source, count, out);
     } else {
-        for (source, out) in source.chunks_exact(count * width).zip(out.chunks_exact_mut(width)) {
+        for (source, out) in source
+            .chunks_exact(count * width)
+            .zip(out.chunks_exact_mut(width))
+        {
             table::<T, F>(source, count, width, out);
         }
     }
@@ -91,7 +108,9 @@ fn contiguous<T: Number, F: Combine<T>>(source: &[T], count: usize, width: usize
 fn strided<T: Number, F: Combine<T>>(source: &[T], layout: &Layout, axes: &[usize], out: &mut [T]) {
     let part = |reduced: bool| -> (SmallVec<[usize; 6]>, SmallVec<[isize; 6]>) {
         let chosen = (0..layout.shape().rank()).filter(|a| axes.contains(a) == reduced);
-        chosen.map(|a| (layout.shape()[a], layout.strides()[a])).unzip()
+        chosen
+            .map(|a| (layout.shape()[a], layout.strides()[a]))
+            .unzip()
     };
     let (sizes, strides) = part(false);
     assert_eq!(out.len(), sizes.iter().product());
@@ -104,7 +123,10 @@ fn strided<T: Number, F: Combine<T>>(source: &[T], layout: &Layout, axes: &[usiz
     let across = kept.inner();
     if across.strides == [1] && across.size > 1 {
         let mut partial = Vec::new();
-        for ([start], out) in kept.outer([layout.offset()]).zip(out.chunks_exact_mut(across.size)) {
+        for ([start], out) in kept
+            .outer([layout.offset()])
+            .zip(out.chunks_exact_mut(across.size))
+        {
             rows::<T, F>(source, reduced.elements([start]), out, &mut partial);
         }
         return;
@@ -112,7 +134,9 @@ fn strided<T: Number, F: Combine<T>>(source: &[T], layout: &Layout, axes: &[usiz
     // One axis is reduced run by run: that of contiguous elements unless the runs were short, else the longest.
     let longest = (0..reduced.axes().len()).max_by_key(|&i| reduced.axes()[i].size);
     let along = match longest {
-        Some(i) if reduced.inner().strides != [1] || reduced.inner().size < SHORT => reduced.take(i),
+        Some(i) if reduced.inner().strides != [1] || reduced.inner().size < SHORT => {
+            reduced.take(i)
+        }
         Some(_) => reduced.take(reduced.axes().len() - 1),
         None => reduced.inner(),
     };
@@ -139,7 +163,11 @@ struct Tree<T, F> {
 impl<T: Number, F: Combine<T>> Tree<T, F> {
     #[inline(always)]
     fn new() -> Self {
-        Tree { partial: SmallVec::new(), count: 0, combine: std::marker::PhantomData }
+        Tree {
+            partial: SmallVec::new(),
+            count: 0,
+            combine: std::marker::PhantomData,
+        }
     }
 
     #[inline(always)]
@@ -154,7 +182,10 @@ impl<T: Number, F: Combine<T>> Tree<T, F> {
     #[inline(always)]
     fn finish(mut self) -> T {
         let last = self.partial.pop().unwrap_or(F::IDENTITY);
-        self.partial.iter().rev().fold(last, |sum, &x| F::combine(x, sum))
+        self.partial
+            .iter()
+            .rev()
+            .fold(last, |sum, &x| F::combine(x, sum))
     }
 }
 
@@ -213,7 +244,9 @@ fn run_body<T: Number, F: Combine<T>>(source: &[T]) -> T {
 #[inline(always)]
 fn block<T: Number, F: Combine<T>>(source: &[T]) -> T {
     match source.len() {
-        0..SHORT => source.iter().fold(F::IDENTITY, |sum, &x| F::combine(sum, x)),
+        0..SHORT => source
+            .iter()
+            .fold(F::IDENTITY, |sum, &x| F::combine(sum, x)),
         SHORT..32 => lanes::<T, F, 4>(source),
         _ if size_of::<T>() == 4 => lanes::<T, F, 32>(source),
         _ => lanes::<T, F, 16>(source),
@@ -248,7 +281,12 @@ fn fold_lanes<T: Number, F: Combine<T>, const N: usize>(mut lanes: [T; N]) -> T 
 }
 
 /// `count` elements that lie `stride` apart.
-fn strided_run<T: Number, F: Combine<T>>(source: &[T], start: usize, stride: isize, count: usize) -> T {
+fn strided_run<T: Number, F: Combine<T>>(
+    source: &[T],
+    start: usize,
+    stride: isize,
+    count: usize,
+) -> T {
     let mut tree = Tree::<T, F>::new();
     let at = |i: usize| source[start.wrapping_add_signed(i as isize * stride)];
     for first in (0..count).step_by(BLOCK) {
@@ -269,7 +307,7 @@ fn strided_run<T: Number, F: Combine<T>>(source: &[T], start: usize, stride: isi
     tree.finish()
 }
 
-/// Narrow tables are read as if several rows were one, of at least this width.
+/// Narrow tables are read as if several rows were one, of about this width and less than twice as wide.
 const WIDE: usize = 64;
 
 /// The `count` rows of a row-major table, combined into one row of `width` elements.
@@ -284,13 +322,18 @@ fn table<T: Number, F: Combine<T>>(source: &[T], count: usize, width: usize, out
         }
         return;
     }
-    let at_once = if width < WIDE { (WIDE / width).next_power_of_two() } else { 1 };
+    let at_once = if width < WIDE {
+        (WIDE / width).next_power_of_two()
+    } else {
+        1
+    };
     let wide = at_once * width;
     let mut partial = Vec::new();
-    let in_rows = |first: usize, count: usize, width: usize, out: &mut [T], partial: &mut Vec<T>| {
-        let walk = Walk::new(&[count], [&[width as isize]]);
-        rows::<T, F>(source, walk.elements([first]), out, partial);
-    };
+    let in_rows =
+        |first: usize, count: usize, width: usize, out: &mut [T], partial: &mut Vec<T>| {
+            let walk = Walk::new(&[count], [&[width as isize]]);
+            rows::<T, F>(source, walk.elements([first]), out, partial);
+        };
     if at_once == 1 || count < 2 * at_once {
         return in_rows(0, count, width, out, &mut partial);
     }
@@ -323,7 +366,12 @@ const TOGETHER: usize = 8;
 
 /// Rows of as many contiguous elements as `out` has, which begin at `places`, combined into `out`. `partial` is room for
 /// intermediate results, kept from call to call.
-fn rows<T: Number, F: Combine<T>>(source: &[T], places: Places<'_, 1>, out: &mut [T], partial: &mut Vec<T>) {
+fn rows<T: Number, F: Combine<T>>(
+    source: &[T],
+    places: Places<'_, 1>,
+    out: &mut [T],
+    partial: &mut Vec<T>,
+) {
     let groups = places.len().div_ceil(GROUP);
     for (panel, out) in out.chunks_mut(PANEL).enumerate() {
         let source = &source[panel * PANEL..];
@@ -337,7 +385,11 @@ fn rows<T: Number, F: Combine<T>>(source: &[T], places: Places<'_, 1>, out: &mut
         partial.resize(width * (groups.ilog2() as usize + 2), F::IDENTITY);
         let mut depth = 0;
         for done in 0..groups {
-            group::<T, F>(source, &next_group(&mut places), &mut partial[depth * width..][..width]);
+            group::<T, F>(
+                source,
+                &next_group(&mut places),
+                &mut partial[depth * width..][..width],
+            );
             for _ in 0..done.trailing_ones() {
                 depth -= 1;
                 merge::<T, F>(&mut partial[depth * width..][..2 * width]);
@@ -365,19 +417,14 @@ simd! {
         let (eights, rest) = places.as_chunks::<TOGETHER>();
         let mut begun = false;
         for &eight in eights {
-            let [a, b, c, d, e, f, g, h] = eight.map(row);
-            let sum = |i: usize| {
-                let (ab, cd) = (F::combine(a[i], b[i]), F::combine(c[i], d[i]));
-                let (ef, gh) = (F::combine(e[i], f[i]), F::combine(g[i], h[i]));
-                F::combine(F::combine(ab, cd), F::combine(ef, gh))
-            };
+            let eight = eight.map(row);
             if begun {
                 for (i, x) in out.iter_mut().enumerate() {
-                    *x = F::combine(*x, sum(i));
+                    *x = F::combine(*x, column::<T, F>(&eight, i));
                 }
             } else {
                 for (i, x) in out.iter_mut().enumerate() {
-                    *x = sum(i);
+                    *x = column::<T, F>(&eight, i);
                 }
             }
             begun = true;
@@ -395,6 +442,11 @@ simd! {
     }
 }
 
+#[inline(always)]
+fn column<T: Number, F: Combine<T>>(rows: &[&[T]; TOGETHER], i: usize) -> T {
+    fold_lanes::<T, F, TOGETHER>(rows.map(|row| row[i]))
+}
+
 simd! {
     /// Combines the second half of `rows` into the first.
     fn merge<T: Number, F: Combine<T>>(rows: &mut [T]) {
@@ -408,13 +460,16 @@ simd! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::dispatch::at_every_level;
     use crate::kernel::sample;
     use crate::shape::Shape;
     use rand::RngExt;
 
     /// The reduction by definition, one element after the other.
     fn naive<T: Number>(kind: Reduction, source: &[T], layout: &Layout, axes: &[usize]) -> Vec<T> {
-        let kept: Vec<usize> = (0..layout.shape().rank()).filter(|a| !axes.contains(a)).collect();
+        let kept: Vec<usize> = (0..layout.shape().rank())
+            .filter(|a| !axes.contains(a))
+            .collect();
         let out = Layout::contiguous(kept.iter().map(|&a| layout.shape()[a]).collect());
         let (identity, combine): (T, fn(T, T) -> T) = match kind {
             Reduction::Sum => (T::ZERO, T::plus),
@@ -449,7 +504,11 @@ mod tests {
                 assert_eq!(out, expected, "{kind:?} {layout:?} {axes:?}");
                 let mut out = vec![77.0; expected.len()];
                 reduce(kind, &floats, &layout, &axes, &mut out);
-                assert_eq!(out, naive(kind, &floats, &layout, &axes), "{kind:?} {layout:?} {axes:?}");
+                assert_eq!(
+                    out,
+                    naive(kind, &floats, &layout, &axes),
+                    "{kind:?} {layout:?} {axes:?}"
+                );
             }
         }
     }
@@ -457,15 +516,24 @@ mod tests {
     #[test]
     fn sizes_around_blocks_lanes_groups_and_panels() {
         let mut rng = sample::generator(4);
-        for count in [1, 2, 3, 4, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 129, 1023, 1024, 1025, 5000] {
+        for count in [
+            1, 2, 3, 4, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 129, 1023, 1024, 1025, 5000,
+        ] {
             for width in [1, 2, 3, 5, 31, 33, 63, 64, 65, 511, 513] {
                 if count * width > 100_000 {
                     continue;
                 }
-                let source: Vec<f64> = (0..2 * count * width).map(|_| f64::from(rng.random_range(-9..9))).collect();
+                let source: Vec<f64> = (0..2 * count * width)
+                    .map(|_| f64::from(rng.random_range(-9..9)))
+                    .collect();
                 let layout = Layout::contiguous(Shape::from([2, count, width]));
                 let gaps = layout.slice(2, 0, width.div_ceil(2), 1);
-                for (layout, axes) in [(&layout, &[1][..]), (&gaps, &[1]), (&layout, &[0, 1]), (&layout, &[0, 1, 2])] {
+                for (layout, axes) in [
+                    (&layout, &[1][..]),
+                    (&gaps, &[1]),
+                    (&layout, &[0, 1]),
+                    (&layout, &[0, 1, 2]),
+                ] {
                     for kind in [Reduction::Sum, Reduction::Max] {
                         let expected = naive(kind, &source, layout, axes);
                         let mut out = vec![0.5; expected.len()];
@@ -488,7 +556,11 @@ mod tests {
                     for kind in [Reduction::Max, Reduction::Min] {
                         let mut out = vec![0.0; 100 / shape[axis]];
                         reduce(kind, &source, &layout, &[axis], &mut out);
-                        assert_eq!(out.iter().filter(|x| x.is_nan()).count(), 1, "{shape:?} {axis} {place}");
+                        assert_eq!(
+                            out.iter().filter(|x| x.is_nan()).count(),
+                            1,
+                            "{shape:?} {axis} {place}"
+                        );
                     }
                 }
             }
@@ -499,16 +571,66 @@ mod tests {
     fn extremes_of_infinities_and_of_the_smallest_integers() {
         let lowest = |kind, x: f64| {
             let mut out = [0.0];
-            reduce(kind, &[x; 40], &Layout::contiguous(Shape::from([40])), &[0], &mut out);
+            reduce(
+                kind,
+                &[x; 40],
+                &Layout::contiguous(Shape::from([40])),
+                &[0],
+                &mut out,
+            );
             out[0]
         };
         assert_eq!(lowest(Reduction::Max, f64::NEG_INFINITY), f64::NEG_INFINITY);
         assert_eq!(lowest(Reduction::Min, f64::INFINITY), f64::INFINITY);
         let mut out = [0];
-        reduce(Reduction::Max, &[i64::MIN; 3], &Layout::contiguous(Shape::from([3])), &[0], &mut out);
+        reduce(
+            Reduction::Max,
+            &[i64::MIN; 3],
+            &Layout::contiguous(Shape::from([3])),
+            &[0],
+            &mut out,
+        );
         assert_eq!(out, [i64::MIN]);
-        reduce(Reduction::Sum, &[i64::MAX, 1], &Layout::contiguous(Shape::from([2])), &[0], &mut out);
+        reduce(
+            Reduction::Sum,
+            &[i64::MAX, 1],
+            &Layout::contiguous(Shape::from([2])),
+            &[0],
+            &mut out,
+        );
         assert_eq!(out, [i64::MIN]);
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        let mut rng = sample::generator(10);
+        let source: Vec<f32> = (0..40_000).map(|_| rng.random_range(-1.0..1.0)).collect();
+        for shape in [
+            [40_000, 1, 1],
+            [40, 10, 100],
+            [5, 8000, 1],
+            [1000, 20, 2],
+            [1, 4000, 10],
+        ] {
+            for axes in [&[0, 1, 2][..], &[0], &[1], &[2], &[0, 2]] {
+                let layout = Layout::contiguous(Shape::from(shape));
+                let kept = (0..3)
+                    .filter(|a| !axes.contains(a))
+                    .map(|a| shape[a])
+                    .product();
+                let [first, others @ ..] = &at_every_level(|| {
+                    let mut out = vec![0.0; kept];
+                    reduce(Reduction::Sum, &source, &layout, axes, &mut out);
+                    out
+                })[..] else {
+                    panic!("there is always the baseline")
+                };
+                assert!(
+                    others.iter().all(|other| other == first),
+                    "{shape:?} {axes:?}"
+                );
+            }
+        }
     }
 
     /// A million times the `f32` nearest 0.1: added one after the other they give 100958.34.
@@ -526,15 +648,22 @@ mod tests {
             (flat.reshape(&Shape::from([n / 1000, 2, 1000])), vec![0, 2]),
         ];
         for (layout, axes) in views {
-            let Some(layout) = layout else { panic!("a contiguous layout has every shape") };
-            let kept: usize =
-                (0..layout.shape().rank()).filter(|a| !axes.contains(a)).map(|a| layout.shape()[a]).product();
+            let Some(layout) = layout else {
+                panic!("a contiguous layout has every shape")
+            };
+            let kept: usize = (0..layout.shape().rank())
+                .filter(|a| !axes.contains(a))
+                .map(|a| layout.shape()[a])
+                .product();
             let mut out = vec![0.0; kept];
             reduce(Reduction::Sum, &source, &layout, &axes, &mut out);
             let expected = exact * (layout.shape().size() as f64 / n as f64) / kept as f64;
             for sum in out {
                 let error = (f64::from(sum) - expected).abs() / expected;
-                assert!(error < 4.0 * f64::from(f32::EPSILON), "{layout:?}: {sum} for {expected}, error {error:e}");
+                assert!(
+                    error < 4.0 * f64::from(f32::EPSILON),
+                    "{layout:?}: {sum} for {expected}, error {error:e}"
+                );
             }
         }
     }

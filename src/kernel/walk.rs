@@ -27,7 +27,10 @@ pub(crate) struct Axis<const N: usize> {
 
 impl<const N: usize> Axis<N> {
     /// A loop of one turn.
-    const ONCE: Self = Axis { size: 1, strides: [0; N] };
+    const ONCE: Self = Axis {
+        size: 1,
+        strides: [0; N],
+    };
 
     /// Whether `self` around `inner` is one longer loop for every operand.
     fn continues(&self, inner: &Self) -> bool {
@@ -54,7 +57,8 @@ impl<const N: usize> Walk<N> {
     /// operands. Operand 0 should be the one that is written.
     pub fn in_any_order(sizes: &[usize], strides: [&[isize]; N]) -> Self {
         let mut walk = Self::collect(sizes, strides);
-        walk.axes.sort_by_key(|axis| Reverse(axis.strides.map(isize::unsigned_abs)));
+        walk.axes
+            .sort_by_key(|axis| Reverse(axis.strides.map(isize::unsigned_abs)));
         walk.merge();
         walk
     }
@@ -65,11 +69,17 @@ impl<const N: usize> Walk<N> {
         for (i, &size) in sizes.iter().enumerate() {
             if size == 0 {
                 axes.clear();
-                axes.push(Axis { size: 0, strides: [0; N] });
+                axes.push(Axis {
+                    size: 0,
+                    strides: [0; N],
+                });
                 break;
             }
             if size > 1 {
-                axes.push(Axis { size, strides: std::array::from_fn(|n| strides[n][i]) });
+                axes.push(Axis {
+                    size,
+                    strides: std::array::from_fn(|n| strides[n][i]),
+                });
             }
         }
         Walk { axes }
@@ -79,7 +89,10 @@ impl<const N: usize> Walk<N> {
         self.axes.dedup_by(|inner, outer| {
             let continues = outer.continues(inner);
             if continues {
-                *outer = Axis { size: outer.size * inner.size, strides: inner.strides };
+                *outer = Axis {
+                    size: outer.size * inner.size,
+                    strides: inner.strides,
+                };
             }
             continues
         });
@@ -129,7 +142,11 @@ pub(crate) struct Places<'a, const N: usize> {
 impl<'a, const N: usize> Places<'a, N> {
     #[inline]
     fn over(axes: &'a [Axis<N>], offsets: [usize; N], any: bool) -> Self {
-        let remaining = if any { axes.iter().map(|axis| axis.size).product() } else { 0 };
+        let remaining = if any {
+            axes.iter().map(|axis| axis.size).product()
+        } else {
+            0
+        };
         Places {
             axes,
             index: SmallVec::from_elem(0, axes.len()),
@@ -212,16 +229,23 @@ mod tests {
             assert_within(&b, b_len);
             let walk = Walk::new(&shape, [a.strides(), b.strides()]);
             let offsets = [a.offset(), b.offset()];
-            let expected: Vec<[usize; 2]> =
-                sample::indices(&shape).iter().map(|index| [a.position(index), b.position(index)]).collect();
-            assert_eq!(walk.elements(offsets).collect::<Vec<_>>(), expected, "{a:?} {b:?}");
+            let expected: Vec<[usize; 2]> = sample::indices(&shape)
+                .iter()
+                .map(|index| [a.position(index), b.position(index)])
+                .collect();
+            assert_eq!(
+                walk.elements(offsets).collect::<Vec<_>>(),
+                expected,
+                "{a:?} {b:?}"
+            );
             assert_eq!(walk.elements(offsets).len(), expected.len());
 
             let inner = walk.inner();
             let mut by_runs = Vec::new();
             for start in walk.outer(offsets) {
                 for i in 0..inner.size as isize {
-                    by_runs.push([0, 1].map(|n| start[n].wrapping_add_signed(i * inner.strides[n])));
+                    by_runs
+                        .push([0, 1].map(|n| start[n].wrapping_add_signed(i * inner.strides[n])));
                 }
             }
             assert_eq!(by_runs, expected);
@@ -240,26 +264,66 @@ mod tests {
         let shape = Shape::from([4, 1, 6, 5]);
         let a = Layout::contiguous(shape.clone());
         let walk = Walk::new(&shape, [a.strides(), a.strides()]);
-        assert_eq!(walk.axes(), [Axis { size: 120, strides: [1, 1] }]);
+        assert_eq!(
+            walk.axes(),
+            [Axis {
+                size: 120,
+                strides: [1, 1]
+            }]
+        );
         // A row broadcast over the first axes: those merge with each other, not with the last.
         let b = Layout::contiguous(Shape::from([5])).expand(&shape);
         let walk = Walk::new(&shape, [a.strides(), b.strides()]);
-        assert_eq!(walk.axes(), [Axis { size: 24, strides: [5, 0] }, Axis { size: 5, strides: [1, 1] }]);
+        assert_eq!(
+            walk.axes(),
+            [
+                Axis {
+                    size: 24,
+                    strides: [5, 0]
+                },
+                Axis {
+                    size: 5,
+                    strides: [1, 1]
+                }
+            ]
+        );
         // A transposed operand alone is contiguous again in another order.
         let c = a.permute(&[3, 0, 1, 2]);
         assert_eq!(Walk::new(c.shape(), [c.strides()]).axes().len(), 2);
-        assert_eq!(Walk::in_any_order(c.shape(), [c.strides()]).axes(), [Axis { size: 120, strides: [1] }]);
+        assert_eq!(
+            Walk::in_any_order(c.shape(), [c.strides()]).axes(),
+            [Axis {
+                size: 120,
+                strides: [1]
+            }]
+        );
         // Flipped along every axis, elements still lie evenly.
         let d = a.slice(0, 3, 4, -1).slice(2, 5, 6, -1).slice(3, 4, 5, -1);
-        assert_eq!(Walk::new(d.shape(), [d.strides()]).axes(), [Axis { size: 120, strides: [-1] }]);
+        assert_eq!(
+            Walk::new(d.shape(), [d.strides()]).axes(),
+            [Axis {
+                size: 120,
+                strides: [-1]
+            }]
+        );
     }
 
     #[test]
     fn scalars_are_visited_once_and_empty_shapes_never() {
         let scalar = Walk::new(&[], [&[]]);
-        assert_eq!((scalar.inner().size, scalar.outer([7]).collect::<Vec<_>>()), (1, vec![[7]]));
+        assert_eq!(
+            (scalar.inner().size, scalar.outer([7]).collect::<Vec<_>>()),
+            (1, vec![[7]])
+        );
         let empty = Walk::new(&[3, 0, 2], [&[0, 2, 1]]);
-        assert_eq!((empty.inner().size, empty.outer([7]).count(), empty.elements([7]).count()), (0, 0, 0));
+        assert_eq!(
+            (
+                empty.inner().size,
+                empty.outer([7]).count(),
+                empty.elements([7]).count()
+            ),
+            (0, 0, 0)
+        );
     }
 
     #[test]

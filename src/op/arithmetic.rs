@@ -244,7 +244,7 @@ impl<T: Number> Var<T> {
     /// If the shapes do not broadcast, the variables are of two tapes, or the tape was reset or dropped.
     #[track_caller]
     pub fn maximum(self, other: impl Operand<T>) -> Self {
-        self.binary::<Maximum>(other.on(self))
+        other.after::<Maximum>(self)
     }
 
     /// The smaller of two, elementwise with broadcasting; a NaN if either is one.
@@ -263,7 +263,7 @@ impl<T: Number> Var<T> {
     /// If the shapes do not broadcast, the variables are of two tapes, or the tape was reset or dropped.
     #[track_caller]
     pub fn minimum(self, other: impl Operand<T>) -> Self {
-        self.binary::<Minimum>(other.on(self))
+        other.after::<Minimum>(self)
     }
 
     /// `min(max(x, low), high)`, elementwise with broadcasting; `high` where `low > high`.
@@ -324,12 +324,23 @@ pub trait Operand<T: Number> {
     #[doc(hidden)]
     #[track_caller]
     fn on(self, first: Var<T>) -> Var<T>;
+
+    /// An operation of `first` and this operand.
+    #[doc(hidden)]
+    #[track_caller]
+    fn after<O: Binary<T>>(self, first: Var<T>) -> Var<O::Output>;
 }
 
 impl<T: Number> Operand<T> for Var<T> {
     #[inline]
     fn on(self, _first: Var<T>) -> Var<T> {
         self
+    }
+
+    #[inline]
+    #[track_caller]
+    fn after<O: Binary<T>>(self, first: Var<T>) -> Var<O::Output> {
+        first.binary::<O>(self)
     }
 }
 
@@ -338,6 +349,12 @@ impl<T: Number> Operand<T> for T {
     #[track_caller]
     fn on(self, first: Var<T>) -> Var<T> {
         first.tape().number(self)
+    }
+
+    #[inline]
+    #[track_caller]
+    fn after<O: Binary<T>>(self, first: Var<T>) -> Var<O::Output> {
+        first.binary_number::<O>(self)
     }
 }
 

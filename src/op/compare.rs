@@ -33,7 +33,7 @@ macro_rules! comparisons {
             /// If the shapes do not broadcast, the variables are of two tapes, or the tape was reset or dropped.
             #[track_caller]
             pub fn $method(self, other: impl Operand<T>) -> Var<bool> {
-                self.binary::<$op>(other.on(self))
+                other.after::<$op>(self)
             }
         )*}
     };

@@ -18,7 +18,11 @@ fn batch(shape: &Shape) -> Shape {
 
 /// A shape with other axes before the last two.
 fn with_batch(batch: &Shape, shape: &Shape) -> Shape {
-    batch.iter().chain(&shape[shape.rank() - 2..]).copied().collect()
+    batch
+        .iter()
+        .chain(&shape[shape.rank() - 2..])
+        .copied()
+        .collect()
 }
 
 impl Operation for Matmul {
@@ -33,7 +37,9 @@ impl Operation for Matmul {
             return Err(format!("inner sizes differ: {a} x {b}"));
         }
         let Some(batch) = batch(a).broadcast(&batch(b)) else {
-            return Err(format!("the axes before the last two do not broadcast: {a} x {b}"));
+            return Err(format!(
+                "the axes before the last two do not broadcast: {a} x {b}"
+            ));
         };
         Ok((dtype, with_batch(&batch, &Shape::from([rows, columns]))))
     }
@@ -76,7 +82,10 @@ fn times<T: Number>(a: Var<T>, b: Var<T>) -> Var<T> {
 
 fn products<T: Number>(a: &Input<'_>, b: &Input<'_>, out: &mut [T]) {
     let (x, y) = (a.layout(), b.layout());
-    let (m, n) = (x.shape()[x.shape().rank() - 2], y.shape()[y.shape().rank() - 1]);
+    let (m, n) = (
+        x.shape()[x.shape().rank() - 2],
+        y.shape()[y.shape().rank() - 1],
+    );
     if out.is_empty() {
         return;
     }
@@ -84,16 +93,26 @@ fn products<T: Number>(a: &Input<'_>, b: &Input<'_>, out: &mut [T]) {
         let shape = x.shape();
         let count = shape[..shape.rank() - 1].iter().product();
         if let Some(x) = x.reshape(&Shape::from([count, shape[shape.rank() - 1]])) {
-            return matmul(matrix(a.storage(), &x, x.offset()), matrix(b.storage(), y, y.offset()), out);
+            return matmul(
+                matrix(a.storage(), &x, x.offset()),
+                matrix(b.storage(), y, y.offset()),
+                out,
+            );
         }
     }
     let (p, q) = (batch(x.shape()), batch(y.shape()));
     // The recorded shapes were found to broadcast.
     let batch = p.broadcast(&q).unwrap_or_default();
-    let (x, y) = (x.expand(&with_batch(&batch, x.shape())), y.expand(&with_batch(&batch, y.shape())));
+    let (x, y) = (
+        x.expand(&with_batch(&batch, x.shape())),
+        y.expand(&with_batch(&batch, y.shape())),
+    );
     let rank = batch.rank();
     let walk = Walk::new(&batch, [&x.strides()[..rank], &y.strides()[..rank]]);
-    for (out, [i, j]) in out.chunks_exact_mut(m * n).zip(walk.elements([x.offset(), y.offset()])) {
+    for (out, [i, j]) in out
+        .chunks_exact_mut(m * n)
+        .zip(walk.elements([x.offset(), y.offset()]))
+    {
         matmul(matrix(a.storage(), &x, i), matrix(b.storage(), &y, j), out);
     }
 }
@@ -140,17 +159,36 @@ impl<T: Number> Var<T> {
     pub fn matmul(self, other: Self) -> Self {
         let a = self.tape().shape_of("matmul", self.erase());
         let b = other.tape().shape_of("matmul", other.erase());
-        assert!(a.rank() > 0 && b.rank() > 0, "matmul: a scalar has no axis to sum over: {a} x {b}");
+        assert!(
+            a.rank() > 0 && b.rank() > 0,
+            "matmul: a scalar has no axis to sum over: {a} x {b}"
+        );
         let inner = (a[a.rank() - 1], b[b.rank().saturating_sub(2)]);
         assert!(inner.0 == inner.1, "matmul: inner sizes differ: {a} x {b}");
         if a.rank() >= 2 && b.rank() >= 2 {
             return times(self, other);
         }
-        let left = if a.rank() == 1 { self.unsqueeze(0) } else { self };
-        let right = if b.rank() == 1 { other.unsqueeze(1) } else { other };
+        let left = if a.rank() == 1 {
+            self.unsqueeze(0)
+        } else {
+            self
+        };
+        let right = if b.rank() == 1 {
+            other.unsqueeze(1)
+        } else {
+            other
+        };
         let product = times(left, right);
-        let product = if b.rank() == 1 { product.squeeze(-1) } else { product };
-        if a.rank() == 1 { product.squeeze(if b.rank() == 1 { -1 } else { -2 }) } else { product }
+        let product = if b.rank() == 1 {
+            product.squeeze(-1)
+        } else {
+            product
+        };
+        if a.rank() == 1 {
+            product.squeeze(if b.rank() == 1 { -1 } else { -2 })
+        } else {
+            product
+        }
     }
 }
 
@@ -176,10 +214,16 @@ pub(super) const ROWS: &[Row] = &[
         ]),
         |x| x[0].matmul(x[1])
     ),
-    row!("matmul of itself", &[Domain::Interval(-2.0, 2.0)], Shapes::Given(&[&[&[3, 3]], &[&[2, 2, 2]]]), |x| {
-        x[0].matmul(x[0])
-    }),
-    row!("matmul with its transpose", &[Domain::Interval(-2.0, 2.0)], Shapes::Given(&[&[&[2, 3]]]), |x| {
-        x[0].matmul(x[0].t())
-    }),
+    row!(
+        "matmul of itself",
+        &[Domain::Interval(-2.0, 2.0)],
+        Shapes::Given(&[&[&[3, 3]], &[&[2, 2, 2]]]),
+        |x| { x[0].matmul(x[0]) }
+    ),
+    row!(
+        "matmul with its transpose",
+        &[Domain::Interval(-2.0, 2.0)],
+        Shapes::Given(&[&[&[2, 3]]]),
+        |x| { x[0].matmul(x[0].t()) }
+    ),
 ];

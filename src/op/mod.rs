@@ -1,17 +1,24 @@
 //! Operations: a file for each family, with methods, shape rules, gradient rules, documentation, and rows of the table that tests
 //! iterate.
 
+mod activation;
 mod arithmetic;
 mod compare;
 mod exponential;
+mod index;
 mod join;
 mod matmul;
 mod operator;
+mod rectifier;
 mod reduce;
+mod rounding;
 mod rule;
 mod softmax;
 pub mod table;
+#[cfg(test)]
+mod tests;
+mod trigonometric;
 mod view;
 
 pub use arithmetic::Operand;
-pub(crate) use rule::{accumulate, seed, vjp};
+pub(crate) use rule::{Rule, accumulate, seed, zeros_like};

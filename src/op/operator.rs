@@ -12,7 +12,7 @@ macro_rules! operators {
             #[inline]
             #[track_caller]
             fn $method(self, other: R) -> Var<T> {
-                self.binary::<$trait>(other.on(self))
+                other.after::<$trait>(self)
             }
         }
 
@@ -20,7 +20,7 @@ macro_rules! operators {
             #[inline]
             #[track_caller]
             fn $assign_method(&mut self, other: R) {
-                *self = self.binary::<$trait>(other.on(*self));
+                *self = other.after::<$trait>(*self);
             }
         }
     )*};
@@ -48,7 +48,7 @@ macro_rules! number_first {
             #[inline]
             #[track_caller]
             fn $method(self, other: Var<$t>) -> Var<$t> {
-                other.tape().number(self).binary::<$trait>(other)
+                other.number_binary::<$trait>(self)
             }
         }
     )*)*};

@@ -3,43 +3,44 @@
 
 use super::{reduce, view};
 use crate::element::{Float, with_float};
+use crate::kernel::reduce::Reduction;
 use crate::shape::Shape;
-use crate::tape::{AnyVar, Elementwise, Op, Operation, Pullback, Var, View};
-use smallvec::SmallVec;
+use crate::tape::{AnyVar, Arena, Elementwise, Node, Op, Operation, Pullback, Var, View};
 use std::rc::Rc;
 
-/// The part of an [`Op`] that a rule needs, apart from the tape.
-enum Class {
+/// The part of a node that its rule needs, apart from the tape.
+pub(crate) enum Rule {
     Elementwise(&'static Elementwise),
     View(View),
-    Reduce(crate::kernel::reduce::Reduction, SmallVec<[usize; 4]>),
+    Reduce(Reduction, Box<[usize]>),
     Call(Rc<dyn Operation>),
 }
 
-/// The cotangent of input `k`, in the shape of that input.
-pub(crate) fn vjp(pullback: &Pullback<'_>, k: usize) -> AnyVar {
-    let (class, dtype) = {
-        let arena = pullback.output.tape.arena("gradient");
-        let graph = arena.graph.borrow();
-        let node = graph.node(pullback.output.index);
-        let class = match &node.op {
-            Op::Elementwise(op) => Class::Elementwise(op),
-            Op::View(view) => Class::View(view.clone()),
-            Op::Reduce(reduction, axes) => Class::Reduce(*reduction, axes.clone()),
-            Op::Call(operation) => Class::Call(operation.clone()),
-            Op::Leaf | Op::Fill(_) => unreachable!("{} has no inputs", node.op.name()),
-        };
-        (class, node.dtype)
-    };
-    let share = match class {
-        Class::Elementwise(op) => (op.vjp)(pullback, k),
-        Class::View(view) => with_float!(dtype, T => view::vjp::<T>(&view, pullback).erase()),
-        Class::Reduce(reduction, axes) => {
-            with_float!(dtype, T => reduce::vjp::<T>(reduction, &axes, pullback).erase())
+impl Rule {
+    /// The rule of a node that has inputs.
+    pub fn of(node: &Node) -> Rule {
+        match &node.op {
+            Op::Elementwise(op) => Rule::Elementwise(op),
+            Op::View(view) => Rule::View(view.clone()),
+            Op::Reduce(reduction, axes) => Rule::Reduce(*reduction, axes.clone()),
+            Op::Call(operation) => Rule::Call(operation.clone()),
+            Op::Leaf | Op::Fill(_) => Rule::View(View::Alias),
         }
-        Class::Call(operation) => operation.vjp(pullback, k),
-    };
-    conform(share, pullback.inputs[k])
+    }
+
+    /// The cotangent of input `k`, in the shape of that input.
+    pub fn vjp(&self, arena: &Arena, pullback: &Pullback<'_>, k: usize) -> AnyVar {
+        let dtype = || pullback.cotangent.dtype();
+        let share = match self {
+            Rule::Elementwise(op) => (op.vjp)(pullback, k),
+            Rule::View(view) => with_float!(dtype(), T => view::vjp::<T>(view, pullback).erase()),
+            Rule::Reduce(reduction, axes) => {
+                with_float!(dtype(), T => reduce::vjp::<T>(*reduction, axes, pullback).erase())
+            }
+            Rule::Call(operation) => operation.vjp(pullback, k),
+        };
+        conform(arena, share, pullback.inputs[k])
+    }
 }
 
 /// The sum of two cotangents of one variable.
@@ -52,16 +53,20 @@ pub(crate) fn seed(output: AnyVar) -> AnyVar {
     with_float!(output.dtype(), T => output.tape.full(output.shape(), <T as crate::Element>::ONE).erase())
 }
 
+/// Zero, in the shape of a variable.
+pub(crate) fn zeros_like(variable: AnyVar) -> AnyVar {
+    with_float!(variable.dtype(), T => variable.tape.full(variable.shape(), <T as crate::Element>::ZERO).erase())
+}
+
 /// A cotangent in the shape of the variable it belongs to: sums over the axes that the variable was broadcast along.
-pub(crate) fn conform(cotangent: AnyVar, variable: AnyVar) -> AnyVar {
+fn conform(arena: &Arena, cotangent: AnyVar, variable: AnyVar) -> AnyVar {
     let shape = {
-        let arena = variable.tape.arena("gradient");
         let graph = arena.graph.borrow();
         let shape = &graph.node(variable.index).shape;
         if graph.node(cotangent.index).shape == *shape {
             return cotangent;
         }
-        shape.clone()
+        Shape::clone(shape)
     };
     with_float!(cotangent.dtype(), T => reduce_to(cotangent.assume::<T>(), shape).erase())
 }

@@ -54,7 +54,8 @@ impl<T: Float> Var<T> {
     #[track_caller]
     fn below_largest(self, operation: &str, axis: isize) -> Self {
         let shape = self.tape().shape_of(operation, self.erase());
-        let resolved = resolve_axis(axis, shape.rank()).map_err(|message| format!("{message} (shape {shape})"));
+        let resolved = resolve_axis(axis, shape.rank())
+            .map_err(|message| format!("{message} (shape {shape})"));
         let axis = or_panic(operation, resolved);
         self - self.shift(&[axis], &shape.with_size(axis, 1))
     }

@@ -91,7 +91,8 @@ macro_rules! unary {
             )*
         }
 
-        const UNARY: &[$crate::op::table::Row] = &[
+        /// The rows of the operations above.
+        pub(super) const UNARY: &[$crate::op::table::Row] = &[
             $($crate::op::table::row!(
                 stringify!($method),
                 &[$domain],
@@ -106,13 +107,22 @@ pub(crate) use unary;
 /// Every operation that has a derivative.
 pub fn rows() -> Vec<Row> {
     [
+        super::activation::ROWS,
+        super::activation::UNARY,
         super::arithmetic::ROWS,
         super::compare::ROWS,
         super::exponential::ROWS,
+        super::exponential::UNARY,
+        super::index::ROWS,
         super::join::ROWS,
         super::matmul::ROWS,
+        super::rectifier::ROWS,
+        super::rectifier::UNARY,
         super::reduce::ROWS,
+        super::rounding::UNARY,
         super::softmax::ROWS,
+        super::trigonometric::ROWS,
+        super::trigonometric::UNARY,
         super::view::ROWS,
     ]
     .concat()

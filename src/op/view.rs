@@ -56,7 +56,7 @@ impl<T: Element> Var<T> {
         let shape = self.shape();
         let shape = order.iter().map(|&a| shape[a]).collect();
         self.tape()
-            .view(View::Permute(order), self.erase(), shape)
+            .view(View::Permute(order.as_slice().into()), self.erase(), shape)
             .assume()
     }
 

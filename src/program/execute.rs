@@ -56,7 +56,7 @@ impl Graph {
     fn compute(&mut self, index: u32) -> Result<Option<Buffer>, String> {
         let node = &self.nodes[index as usize];
         match &node.op {
-            Op::Elementwise(op) => return Ok(Some(self.elementwise(op, index))),
+            Op::Elementwise(op) => return Ok(Some(self.pass(op, index))),
             Op::Fill(_) if self.scratch.uses[index as usize] & PINNED == 0 => return Ok(None),
             Op::View(view) => {
                 let source = node.inputs[0] as usize;
@@ -78,7 +78,7 @@ impl Graph {
         Ok(Some(Buffer::plain(storage)))
     }
 
-    fn elementwise(&mut self, op: &Elementwise, index: u32) -> Buffer {
+    fn pass(&mut self, op: &Elementwise, index: u32) -> Buffer {
         let overwritten = self.overwritable(index);
         let node = &self.nodes[index as usize];
         let mut storage =
@@ -86,30 +86,39 @@ impl Graph {
                 Some(value) => value.storage,
                 None => self.pool.acquire(node.dtype, node.shape.size()),
             };
-        let mut layouts: [Option<Layout>; OPERANDS] = [const { None }; OPERANDS];
-        for (layout, &i) in layouts.iter_mut().zip(&node.inputs) {
+        // Layouts are needed only for operands that are broadcast or strided.
+        let mut layouts: SmallVec<[Layout; 1]> = SmallVec::new();
+        for &i in &node.inputs {
             let source = &self.nodes[i as usize];
             if let Some(value) = &self.values[i as usize]
                 && (value.layout.is_some() || source.shape != node.shape)
             {
-                *layout = Some(value.layout_for(&source.shape).expand(&node.shape));
+                layouts.push(value.layout_for(&source.shape).expand(&node.shape));
             }
         }
-        let mut operands: SmallVec<[Operand<'_>; OPERANDS]> = SmallVec::new();
-        for ((k, &i), layout) in node.inputs.iter().enumerate().zip(&layouts) {
-            operands.push(match (&self.values[i as usize], layout) {
-                _ if Some(k) == overwritten => Operand::Overwritten,
-                (Some(value), None) => Operand::Plain(value.storage.as_slice()),
-                (Some(value), Some(layout)) => Operand::Strided(value.storage.as_slice(), layout),
-                (None, _) => match &self.nodes[i as usize].op {
+        let mut layouts = layouts.iter();
+        let mut operands: [Operand<'_>; OPERANDS] = [Operand::Overwritten; OPERANDS];
+        for (k, &i) in node.inputs.iter().enumerate() {
+            let source = &self.nodes[i as usize];
+            operands[k] = match &self.values[i as usize] {
+                Some(value) if value.layout.is_some() || source.shape != node.shape => {
+                    match layouts.next() {
+                        Some(layout) => Operand::Strided(value.storage.as_slice(), layout),
+                        None => unreachable!("a layout was made for each such operand"),
+                    }
+                }
+                Some(value) => Operand::Plain(value.storage.as_slice()),
+                None if Some(k) == overwritten => Operand::Overwritten,
+                None => match &source.op {
                     Op::Fill(number) => Operand::Single(number.as_slice()),
                     op => unreachable!("{} is read before it is computed", op.name()),
                 },
-            });
+            };
         }
+        let operands = &operands[..node.inputs.len()];
         elementwise::run(
-            op.kernel,
-            &operands,
+            &op.kernel,
+            operands,
             unshared(&mut storage),
             &mut self.workspace,
         );

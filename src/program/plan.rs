@@ -24,32 +24,33 @@ impl Graph {
         let scratch = &mut self.scratch;
         scratch.uses.resize(self.nodes.len(), 0);
         scratch.order.clear();
-        scratch.stack.clear();
+        // Inputs come before what reads them, so one walk backwards from the last target meets every reader
+        // of a node before the node; it ends when nothing is left that is needed and not computed.
+        let mut pending = 0;
         for &target in targets {
-            let visited = scratch.uses[target as usize] != 0;
-            scratch.uses[target as usize] |= PINNED;
-            if !visited && self.values[target as usize].is_none() {
-                scratch.stack.push(target);
-            }
+            let uses = &mut scratch.uses[target as usize];
+            pending += usize::from(*uses == 0 && self.values[target as usize].is_none());
+            *uses |= PINNED;
         }
-        while let Some(index) = scratch.stack.pop() {
-            scratch.order.push(index);
-            for &input in &self.nodes[index as usize].inputs {
-                let uses = &mut scratch.uses[input as usize];
-                let visited = *uses != 0;
-                *uses += 1;
-                if visited {
-                    continue;
-                }
-                if self.values[input as usize].is_some() {
-                    *uses |= PINNED;
-                } else {
-                    scratch.stack.push(input);
+        let mut index = targets.iter().copied().max().unwrap_or(0);
+        while pending > 0 {
+            if scratch.uses[index as usize] != 0 && self.values[index as usize].is_none() {
+                pending -= 1;
+                scratch.order.push(index);
+                for &input in &self.nodes[index as usize].inputs {
+                    let uses = &mut scratch.uses[input as usize];
+                    if *uses == 0 {
+                        match self.values[input as usize] {
+                            Some(_) => *uses = PINNED,
+                            None => pending += 1,
+                        }
+                    }
+                    *uses += 1;
                 }
             }
+            index = index.wrapping_sub(1);
         }
-        // Inputs come before what reads them on a tape.
-        scratch.order.sort_unstable();
+        scratch.order.reverse();
         if !self.differentiated && !self.inference {
             self.retain();
         }

@@ -3,7 +3,7 @@
 
 use super::value::{Fault, evaluate, input, see};
 use crate::element::{Element, with_dtype};
-use crate::kernel::elementwise::BlockKernel;
+use crate::kernel::elementwise::{self, Kernel, Operand, Workspace};
 use crate::tape::{Graph, Input, Node, Op};
 use crate::tensor::{Buffer, Storage, Storages};
 use smallvec::SmallVec;
@@ -42,7 +42,7 @@ fn compute(graph: &Graph, node: &Node, values: &[Option<Buffer>]) -> Result<Buff
     with_dtype!(node.dtype, T => {
         let mut storage = Storage::<T>::zeroed(size, size);
         match &node.op {
-            Op::Elementwise(op) => one_by_one(op.kernel, node, &inputs, &mut storage),
+            Op::Elementwise(op) => one_by_one(&op.kernel, node, &inputs, &mut storage),
             _ => evaluate(node, &inputs, T::erase(&mut storage[..]))?,
         }
         Ok(Buffer::plain(T::erase::<Storages>(Arc::new(storage))))
@@ -50,7 +50,7 @@ fn compute(graph: &Graph, node: &Node, values: &[Option<Buffer>]) -> Result<Buff
 }
 
 /// Applies a kernel to slices of one element, found by counting through the index space.
-fn one_by_one<T: Element>(kernel: BlockKernel, node: &Node, inputs: &[Input<'_>], out: &mut [T]) {
+fn one_by_one<T: Element>(kernel: &Kernel, node: &Node, inputs: &[Input<'_>], out: &mut [T]) {
     let layouts: SmallVec<[_; 3]> = inputs
         .iter()
         .map(|input| input.layout.expand(&node.shape))
@@ -60,9 +60,14 @@ fn one_by_one<T: Element>(kernel: BlockKernel, node: &Node, inputs: &[Input<'_>]
         let operands: SmallVec<[_; 3]> = inputs
             .iter()
             .zip(&layouts)
-            .map(|(input, layout)| input.data.range(layout.position(&index), 1))
+            .map(|(input, layout)| Operand::Plain(input.data.range(layout.position(&index), 1)))
             .collect();
-        kernel(&operands, T::erase(element));
+        elementwise::run(
+            kernel,
+            &operands,
+            T::erase(element),
+            &mut Workspace::default(),
+        );
         for (i, &n) in index.iter_mut().zip(&node.shape[..]).rev() {
             *i += 1;
             if *i < n {

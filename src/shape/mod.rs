@@ -26,7 +26,7 @@ pub(crate) use view::{
 /// assert_eq!(shape.to_string(), "[2, 3]");
 /// assert_eq!(Shape::from([]).size(), 1);
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Default)]
 pub struct Shape(SmallVec<[usize; 4]>);
 
 impl Shape {
@@ -117,6 +117,30 @@ impl Shape {
     }
 }
 
+// A shape is cloned and compared for every node. `SmallVec` would clone element by element, and slices
+// of a few sizes are copied and compared faster in line than by a call.
+impl Clone for Shape {
+    #[inline]
+    fn clone(&self) -> Self {
+        Shape::from(&self.0[..])
+    }
+}
+
+impl PartialEq for Shape {
+    #[inline]
+    fn eq(&self, other: &Shape) -> bool {
+        self.rank() == other.rank() && self.iter().zip(other.iter()).all(|(a, b)| a == b)
+    }
+}
+
+impl Eq for Shape {}
+
+impl std::hash::Hash for Shape {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
 impl Deref for Shape {
     type Target = [usize];
     #[inline]
@@ -128,7 +152,14 @@ impl Deref for Shape {
 impl From<&[usize]> for Shape {
     #[inline]
     fn from(dims: &[usize]) -> Self {
-        Shape(SmallVec::from_slice(dims))
+        Shape(match *dims {
+            [] => SmallVec::new(),
+            [a] => SmallVec::from_buf_and_len([a, 0, 0, 0], 1),
+            [a, b] => SmallVec::from_buf_and_len([a, b, 0, 0], 2),
+            [a, b, c] => SmallVec::from_buf_and_len([a, b, c, 0], 3),
+            [a, b, c, d] => SmallVec::from_buf_and_len([a, b, c, d], 4),
+            _ => SmallVec::from_slice(dims),
+        })
     }
 }
 

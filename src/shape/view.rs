@@ -1,7 +1,7 @@
 //! What the arguments of views mean, for tensors and tapes alike.
 //!
-//! Each function turns arguments into indices and sizes, or says why they do not fit. Messages leave out
-//! the name of the operation, which [`or_panic`] puts before them.
+//! Each function turns arguments into indices and sizes, or says why they do not fit. Messages
+//! leave out the name of the operation, which [`or_panic`] puts before them.
 
 use super::{Axes, Shape, resolve_axis};
 use smallvec::SmallVec;
@@ -116,8 +116,8 @@ pub(crate) fn resolve_slice(
     Ok((index, start, count))
 }
 
-/// Start and count of every `step`-th index of a range over `size` indices. Negative ends count from the
-/// back.
+/// Start and count of every `step`-th index of a range over `size` indices. Negative ends count
+/// from the back.
 pub(crate) fn resolve_range(
     range: &impl RangeBounds<isize>,
     step: usize,

@@ -4,8 +4,8 @@
 //! recycled, never freed under a handle, and a handle cannot leave its thread, so it can always be looked at; one of an
 //! earlier generation is caught.
 
-use super::node::Node;
-use crate::element::Element;
+use super::node::{Node, SharedShape};
+use crate::element::{Dtype, Element};
 use crate::kernel::elementwise::Workspace;
 use crate::tensor::{Buffer, Pool};
 use std::cell::{Cell, RefCell};
@@ -25,6 +25,10 @@ pub(crate) struct Graph {
     pub inference: bool,
     /// Parameters and their leaves.
     pub bindings: Vec<(u64, u32)>,
+    /// The shapes recorded last: most nodes have one of a few. They outlive a reset.
+    pub shapes: Vec<SharedShape>,
+    /// The numbers recorded last, by a hash of their bits: a loop writes the same ones again and again.
+    pub numbers: [Option<(u64, Dtype, u32)>; NUMBERS],
     /// The line that the nodes being recorded are attributed to, if not the caller's: nodes of a gradient belong to the
     /// line of the operation they differentiate.
     pub attributed: Option<&'static Location<'static>>,
@@ -33,13 +37,15 @@ pub(crate) struct Graph {
     pub scratch: Scratch,
 }
 
+/// How many recorded numbers a tape remembers.
+pub(super) const NUMBERS: usize = 8;
+
 /// Vectors that a run needs, kept from run to run.
 #[derive(Default)]
 pub(crate) struct Scratch {
     /// For each node: how many readers are still to run.
     pub uses: Vec<u32>,
     pub order: Vec<u32>,
-    pub stack: Vec<u32>,
 }
 
 impl Graph {
@@ -50,6 +56,7 @@ impl Graph {
         }
         self.pool.end_cycle();
         self.bindings.clear();
+        self.numbers = [None; NUMBERS];
         self.differentiated = false;
         self.inference = false;
         self.attributed = None;

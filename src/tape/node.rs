@@ -12,13 +12,41 @@ use std::rc::Rc;
 #[derive(Debug)]
 pub(crate) struct Node {
     pub op: Op,
-    pub inputs: SmallVec<[u32; 3]>,
-    pub shape: Shape,
+    pub inputs: NodeInputs,
+    pub shape: SharedShape,
     pub dtype: Dtype,
     /// Whether a leaf that may be differentiated leads here through operations that have derivatives.
     pub tracked: bool,
     /// The line of the program that recorded it.
     pub location: &'static Location<'static>,
+}
+
+/// The nodes that a node reads.
+pub(crate) type NodeInputs = SmallVec<[u32; 3]>;
+
+/// A shape that many nodes have.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedShape(Rc<Shape>);
+
+impl SharedShape {
+    pub fn new(shape: Shape) -> Self {
+        SharedShape(Rc::new(shape))
+    }
+}
+
+impl std::ops::Deref for SharedShape {
+    type Target = Shape;
+    #[inline]
+    fn deref(&self) -> &Shape {
+        &self.0
+    }
+}
+
+impl PartialEq for SharedShape {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
 }
 
 /// The classes of operation.
@@ -33,7 +61,7 @@ pub(crate) enum Op {
     /// The elements of the input seen otherwise.
     View(View),
     /// Elements combined along axes (ascending), which vanish.
-    Reduce(Reduction, SmallVec<[usize; 4]>),
+    Reduce(Reduction, Box<[usize]>),
     /// Anything else.
     Call(Rc<dyn Operation>),
 }
@@ -46,7 +74,7 @@ pub(crate) enum View {
     /// The same elements in the same order.
     Reshape,
     /// Axis `i` of the result is axis `order[i]` of the input.
-    Permute(SmallVec<[usize; 4]>),
+    Permute(Box<[usize]>),
     /// Along `axis`, every `step`th element from `start` on; a negative step walks backwards.
     Slice {
         axis: usize,

@@ -2,7 +2,7 @@
 
 use super::var::{AnyVar, Var};
 use crate::element::{Dtype, Element, Slice, SliceMut};
-use crate::kernel::elementwise::{self, BlockKernel, Map1, Map2, Map3};
+use crate::kernel::elementwise::{Kernel, Map1, Map2, Map3};
 use crate::shape::{Layout, Shape};
 use smallvec::SmallVec;
 use std::fmt;
@@ -77,7 +77,7 @@ impl Pullback<'_> {
 /// An elementwise operation as the tape knows it, for one combination of element types.
 pub struct Elementwise {
     pub(crate) name: &'static str,
-    pub(crate) kernel: BlockKernel,
+    pub(crate) kernel: Kernel,
     pub(crate) output: Dtype,
     pub(crate) reads: Reads,
     pub(crate) vjp: fn(&Pullback<'_>, usize) -> AnyVar,
@@ -192,7 +192,7 @@ impl Elementwise {
     pub(crate) const fn unary<T: Element, O: Unary<T>>() -> Elementwise {
         Elementwise {
             name: O::NAME,
-            kernel: elementwise::kernel1::<T, Of<O>>,
+            kernel: Kernel::of1::<T, Of<O>>(),
             output: <O::Output as Element>::DTYPE,
             reads: O::READS,
             vjp: |p, _| {
@@ -210,7 +210,7 @@ impl Elementwise {
     pub(crate) const fn binary<T: Element, O: Binary<T>>() -> Elementwise {
         Elementwise {
             name: O::NAME,
-            kernel: elementwise::kernel2::<T, T, Of<O>>,
+            kernel: Kernel::of2::<T, T, Of<O>>(),
             output: <O::Output as Element>::DTYPE,
             reads: O::READS,
             vjp: |p, k| {
@@ -224,7 +224,7 @@ impl Elementwise {
     pub(crate) const fn ternary<A: Element, T: Element, O: Ternary<A, T>>() -> Elementwise {
         Elementwise {
             name: O::NAME,
-            kernel: elementwise::kernel3::<A, T, T, Of<O>>,
+            kernel: Kernel::of3::<A, T, T, Of<O>>(),
             output: T::DTYPE,
             reads: O::READS,
             vjp: |p, k| {
@@ -317,6 +317,3 @@ pub trait Operation: fmt::Debug + 'static {
         Reads::BOTH
     }
 }
-
-/// The variables of the inputs of a node.
-pub(crate) type Inputs = SmallVec<[AnyVar; 3]>;

@@ -1,22 +1,30 @@
 //! Recording: shapes are checked, a node is appended, nothing is computed.
 
-use super::arena::{Arena, Graph, TapeRef};
-use super::node::{Node, Op, View};
+use super::arena::{Arena, Graph, NUMBERS, TapeRef};
+use super::node::{Node, NodeInputs, Op, SharedShape, View};
 use super::operation::{Binary, Elementwise, Operation, Ternary, Unary};
 use super::var::{AnyVar, Var};
-use crate::element::{AnyNumber, Dtype, Element, Number, Numbers, with_dtype};
-use crate::kernel::elementwise::{self, Operand};
+use crate::element::{Any, AnyNumber, Dtype, Element, Number, Numbers, with_dtype};
+use crate::kernel::elementwise::{self, OPERANDS, Operand};
 use crate::kernel::reduce::Reduction;
 use crate::shape::Shape;
 use crate::tensor::{Buffer, Tensor};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::panic::Location;
 use std::rc::Rc;
 
 impl Graph {
     /// Appends a node.
+    #[inline]
     #[track_caller]
-    fn push(&mut self, op: Op, inputs: &[u32], shape: Shape, dtype: Dtype, tracked: bool) -> u32 {
+    fn push(
+        &mut self,
+        op: Op,
+        inputs: NodeInputs,
+        shape: SharedShape,
+        dtype: Dtype,
+        tracked: bool,
+    ) -> u32 {
         let index = self.nodes.len();
         assert!(
             index < u32::MAX as usize,
@@ -26,7 +34,7 @@ impl Graph {
         let location = self.attributed.unwrap_or(Location::caller());
         self.nodes.push(Node {
             op,
-            inputs: SmallVec::from_slice(inputs),
+            inputs,
             shape,
             dtype,
             tracked,
@@ -34,6 +42,110 @@ impl Graph {
         });
         self.values.push(None);
         index as u32
+    }
+
+    /// Records an elementwise operation; the inputs broadcast.
+    #[inline]
+    #[track_caller]
+    fn elementwise<const N: usize>(&mut self, op: &'static Elementwise, inputs: [u32; N]) -> u32 {
+        let first = self.node(inputs[0]);
+        let mut tracked = first.tracked;
+        let mut constant = matches!(first.op, Op::Fill(_));
+        let mut shape = first.shape.clone();
+        for &input in &inputs[1..] {
+            let node = self.node(input);
+            tracked |= node.tracked;
+            constant &= matches!(node.op, Op::Fill(_));
+            if node.shape != shape && node.shape.rank() > 0 {
+                shape = self.broadcast(op, shape, &inputs, input);
+            }
+        }
+        if constant {
+            let number = self.fold(op, &inputs);
+            return self.push(Op::Fill(number), SmallVec::new(), shape, op.output, false);
+        }
+        let mut buffer = [0; 3];
+        buffer[..N].copy_from_slice(&inputs);
+        let inputs = SmallVec::from_buf_and_len(buffer, N);
+        self.push(
+            Op::Elementwise(op),
+            inputs,
+            shape,
+            op.output,
+            tracked && op.output.is_float(),
+        )
+    }
+
+    /// The shape that the inputs so far and one more broadcast to.
+    #[track_caller]
+    fn broadcast(
+        &mut self,
+        op: &Elementwise,
+        shape: SharedShape,
+        inputs: &[u32],
+        more: u32,
+    ) -> SharedShape {
+        if shape.rank() == 0 {
+            return self.node(more).shape.clone();
+        }
+        let Some(both) = shape.broadcast(&self.node(more).shape) else {
+            let shapes: Vec<String> = inputs
+                .iter()
+                .map(|&i| self.node(i).shape.to_string())
+                .collect();
+            panic!(
+                "{}: shapes do not broadcast: {}",
+                op.name,
+                shapes.join(" and ")
+            );
+        };
+        assert!(
+            both.checked_size().is_some(),
+            "{}: shape {both} is too large",
+            op.name
+        );
+        self.share(&both)
+    }
+
+    /// A shape for a node; one that was recorded lately is used again.
+    pub(crate) fn share(&mut self, shape: &Shape) -> SharedShape {
+        /// How many shapes a tape remembers.
+        const SHAPES: usize = 16;
+        if let Some(known) = self.shapes.iter().find(|known| ***known == *shape) {
+            return known.clone();
+        }
+        let shared = SharedShape::new(shape.clone());
+        if self.shapes.len() == SHAPES {
+            self.shapes.rotate_left(1);
+            self.shapes[SHAPES - 1] = shared.clone();
+        } else {
+            self.shapes.push(shared.clone());
+        }
+        shared
+    }
+
+    /// The node of a number; one that was recorded lately is used again.
+    #[track_caller]
+    fn number(&mut self, number: AnyNumber) -> u32 {
+        let bits = match number {
+            Any::F32(x) => u64::from(x.to_bits()),
+            Any::F64(x) => x.to_bits(),
+            Any::I64(x) => x as u64,
+            Any::Bool(x) => u64::from(x),
+        };
+        // Fibonacci hashing: the high bits of the product depend on all bits of the number.
+        let slot = (bits.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % NUMBERS;
+        if let Some((known, dtype, index)) = self.numbers[slot]
+            && known == bits
+            && dtype == number.dtype()
+        {
+            return index;
+        }
+        let dtype = number.dtype();
+        let shape = self.share(&Shape::scalar());
+        let index = self.push(Op::Fill(number), SmallVec::new(), shape, dtype, false);
+        self.numbers[slot] = Some((bits, dtype, index));
+        index
     }
 
     #[inline]
@@ -95,7 +207,8 @@ impl TapeRef {
         let arena = self.arena("leaf");
         let mut graph = arena.graph.borrow_mut();
         let tracked = tracked && !graph.inference;
-        let index = graph.push(Op::Leaf, &[], tensor.shape().clone(), T::DTYPE, tracked);
+        let shape = graph.share(tensor.shape());
+        let index = graph.push(Op::Leaf, SmallVec::new(), shape, T::DTYPE, tracked);
         graph.values[index as usize] = Some(Buffer::of(tensor));
         self.var(index).assume()
     }
@@ -119,9 +232,10 @@ impl TapeRef {
         );
         let arena = self.arena("full");
         let mut graph = arena.graph.borrow_mut();
+        let shape = graph.share(&shape);
         let index = graph.push(
             Op::Fill(T::erase::<Numbers>(number)),
-            &[],
+            SmallVec::new(),
             shape,
             T::DTYPE,
             false,
@@ -136,7 +250,9 @@ impl TapeRef {
     #[inline]
     #[track_caller]
     pub fn number<T: Element>(self, number: T) -> Var<T> {
-        self.full(Shape::scalar(), number)
+        let arena = self.arena("number");
+        let index = arena.graph.borrow_mut().number(T::erase::<Numbers>(number));
+        self.var(index).assume()
     }
 
     /// The arena that all inputs live in; panics at the caller's line if one lives elsewhere or nowhere.
@@ -155,50 +271,41 @@ impl TapeRef {
     }
 
     /// Records an elementwise operation; the inputs broadcast.
+    #[inline]
     #[track_caller]
-    pub(crate) fn elementwise(self, op: &'static Elementwise, inputs: &[AnyVar]) -> AnyVar {
-        let arena = self.shared(op.name, inputs);
+    pub(crate) fn elementwise<const N: usize>(
+        self,
+        op: &'static Elementwise,
+        inputs: [AnyVar; N],
+    ) -> AnyVar {
+        let arena = self.shared(op.name, &inputs);
+        self.var(
+            arena
+                .graph
+                .borrow_mut()
+                .elementwise(op, inputs.map(|input| input.index)),
+        )
+    }
+
+    /// Records an elementwise operation of a variable and a number, on the left if `first`.
+    #[inline]
+    #[track_caller]
+    fn elementwise_number(
+        self,
+        op: &'static Elementwise,
+        variable: AnyVar,
+        number: AnyNumber,
+        first: bool,
+    ) -> AnyVar {
+        let arena = self.arena(op.name);
         let mut graph = arena.graph.borrow_mut();
-        let mut indices: SmallVec<[u32; 3]> = SmallVec::new();
-        let mut tracked = false;
-        let mut constant = true;
-        let mut shape: Option<Shape> = None;
-        let mut fits = true;
-        for input in inputs {
-            indices.push(input.index);
-            let node = graph.node(input.index);
-            tracked |= node.tracked;
-            constant &= matches!(node.op, Op::Fill(_));
-            shape = match shape {
-                None => Some(node.shape.clone()),
-                Some(shape) if shape == node.shape => Some(shape),
-                Some(shape) => match shape.broadcast(&node.shape) {
-                    Some(both) => Some(both),
-                    None => {
-                        fits = false;
-                        Some(shape)
-                    }
-                },
-            };
-        }
-        let shape = shape.unwrap_or_default();
-        if !fits {
-            let shapes: Vec<String> = indices
-                .iter()
-                .map(|&i| graph.node(i).shape.to_string())
-                .collect();
-            panic!(
-                "{}: shapes do not broadcast: {}",
-                op.name,
-                shapes.join(" and ")
-            );
-        }
-        if constant {
-            let number = graph.fold(op, &indices);
-            return self.var(graph.push(Op::Fill(number), &[], shape, op.output, false));
-        }
-        let tracked = tracked && op.output.is_float();
-        self.var(graph.push(Op::Elementwise(op), &indices, shape, op.output, tracked))
+        let number = graph.number(number);
+        let inputs = if first {
+            [number, variable.index]
+        } else {
+            [variable.index, number]
+        };
+        self.var(graph.elementwise(op, inputs))
     }
 
     /// Records a view, a layout of the elements of the input under `shape`.
@@ -210,9 +317,17 @@ impl TapeRef {
         let (dtype, tracked) = (node.dtype, node.tracked);
         // One number everywhere stays that, however it is seen.
         if let Some(number) = graph.filled(input.index) {
-            return self.var(graph.push(Op::Fill(number), &[], shape, dtype, false));
+            let shape = graph.share(&shape);
+            return self.var(graph.push(Op::Fill(number), SmallVec::new(), shape, dtype, false));
         }
-        self.var(graph.push(Op::View(view), &[input.index], shape, dtype, tracked))
+        let shape = graph.share(&shape);
+        self.var(graph.push(
+            Op::View(view),
+            smallvec![input.index],
+            shape,
+            dtype,
+            tracked,
+        ))
     }
 
     /// Records the end of tracking: the same value, of which no gradient is asked.
@@ -225,7 +340,13 @@ impl TapeRef {
             return input;
         }
         let (shape, dtype) = (node.shape.clone(), node.dtype);
-        self.var(graph.push(Op::View(View::Alias), &[input.index], shape, dtype, false))
+        self.var(graph.push(
+            Op::View(View::Alias),
+            smallvec![input.index],
+            shape,
+            dtype,
+            false,
+        ))
     }
 
     /// Records a reduction over axes given in ascending order.
@@ -237,8 +358,9 @@ impl TapeRef {
         let kept = (0..node.shape.rank()).filter(|a| !axes.contains(a));
         let shape: Shape = kept.map(|a| node.shape[a]).collect();
         let (dtype, tracked) = (node.dtype, node.tracked);
-        let op = Op::Reduce(reduction, SmallVec::from_slice(axes));
-        self.var(graph.push(op, &[input.index], shape, dtype, tracked))
+        let op = Op::Reduce(reduction, axes.into());
+        let shape = graph.share(&shape);
+        self.var(graph.push(op, smallvec![input.index], shape, dtype, tracked))
     }
 
     /// Records an operation with a kernel of its own.
@@ -249,13 +371,13 @@ impl TapeRef {
     pub fn record(self, operation: impl Operation, inputs: &[AnyVar]) -> AnyVar {
         let arena = self.shared(operation.name(), inputs);
         let mut graph = arena.graph.borrow_mut();
-        let indices: SmallVec<[u32; 3]> = inputs.iter().map(|v| v.index).collect();
+        let indices: NodeInputs = inputs.iter().map(|v| v.index).collect();
         let outcome = {
             let described: SmallVec<[(Dtype, &Shape); 3]> = indices
                 .iter()
                 .map(|&i| {
                     let node = graph.node(i);
-                    (node.dtype, &node.shape)
+                    (node.dtype, &*node.shape)
                 })
                 .collect();
             operation.output(&described)
@@ -270,28 +392,26 @@ impl TapeRef {
             operation.name()
         );
         let tracked = dtype.is_float() && indices.iter().any(|&i| graph.node(i).tracked);
-        self.var(graph.push(
-            Op::Call(Rc::new(operation)),
-            &indices,
-            shape,
-            dtype,
-            tracked,
-        ))
+        let shape = graph.share(&shape);
+        self.var(graph.push(Op::Call(Rc::new(operation)), indices, shape, dtype, tracked))
     }
 }
 
 impl Graph {
     /// The value of an elementwise operation on numbers.
     fn fold(&mut self, op: &'static Elementwise, inputs: &[u32]) -> AnyNumber {
-        let numbers: SmallVec<[AnyNumber; 3]> =
-            inputs.iter().filter_map(|&i| self.filled(i)).collect();
-        let operands: SmallVec<[Operand<'_>; 3]> = numbers
-            .iter()
-            .map(|n| Operand::Plain(n.as_slice()))
-            .collect();
+        let Graph {
+            nodes, workspace, ..
+        } = self;
+        let mut operands = [Operand::Overwritten; OPERANDS];
+        for (operand, &input) in operands.iter_mut().zip(inputs) {
+            if let Op::Fill(number) = &nodes[input as usize].op {
+                *operand = Operand::Single(number.as_slice());
+            }
+        }
         with_dtype!(op.output, R => {
             let mut result = [R::ZERO];
-            elementwise::run(op.kernel, &operands, R::erase(&mut result[..]), &mut self.workspace);
+            elementwise::run(&op.kernel, &operands[..inputs.len()], R::erase(&mut result[..]), workspace);
             R::erase::<Numbers>(result[0])
         })
     }
@@ -306,7 +426,7 @@ impl<T: Element> Var<T> {
     #[track_caller]
     pub fn unary<O: Unary<T>>(self) -> Var<O::Output> {
         self.tape
-            .elementwise(const { &Elementwise::unary::<T, O>() }, &[self.erase()])
+            .elementwise(const { &Elementwise::unary::<T, O>() }, [self.erase()])
             .assume()
     }
 
@@ -320,8 +440,28 @@ impl<T: Element> Var<T> {
         self.tape
             .elementwise(
                 const { &Elementwise::binary::<T, O>() },
-                &[self.erase(), other.erase()],
+                [self.erase(), other.erase()],
             )
+            .assume()
+    }
+
+    /// Applies an elementwise operation of this and a number.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn binary_number<O: Binary<T>>(self, number: T) -> Var<O::Output> {
+        let op = const { &Elementwise::binary::<T, O>() };
+        self.tape
+            .elementwise_number(op, self.erase(), T::erase::<Numbers>(number), false)
+            .assume()
+    }
+
+    /// Applies an elementwise operation of a number and this.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn number_binary<O: Binary<T>>(self, number: T) -> Var<O::Output> {
+        let op = const { &Elementwise::binary::<T, O>() };
+        self.tape
+            .elementwise_number(op, self.erase(), T::erase::<Numbers>(number), true)
             .assume()
     }
 
@@ -334,7 +474,7 @@ impl<T: Element> Var<T> {
     pub fn ternary<U: Element, O: Ternary<T, U>>(self, b: Var<U>, c: Var<U>) -> Var<U> {
         let inputs = [self.erase(), b.erase(), c.erase()];
         self.tape
-            .elementwise(const { &Elementwise::ternary::<T, U, O>() }, &inputs)
+            .elementwise(const { &Elementwise::ternary::<T, U, O>() }, inputs)
             .assume()
     }
 
@@ -357,15 +497,32 @@ impl<T: Element> Var<T> {
 }
 
 impl TapeRef {
+    /// Value and shape of a variable that was given, not computed.
+    #[track_caller]
+    pub(crate) fn leaf_value(self, variable: AnyVar) -> Option<(Buffer, Shape)> {
+        let arena = variable.tape.arena("leaf_value");
+        let graph = arena.graph.borrow();
+        let node = graph.node(variable.index);
+        match node.op {
+            Op::Leaf => Some((
+                graph.values[variable.index as usize].clone()?,
+                Shape::clone(&node.shape),
+            )),
+            _ => None,
+        }
+    }
+
     /// The shape of a variable; panics in the name of `operation` if its tape is gone.
     #[inline]
     #[track_caller]
     pub(crate) fn shape_of(self, operation: &str, variable: AnyVar) -> Shape {
-        self.arena(operation)
-            .graph
-            .borrow()
-            .node(variable.index)
-            .shape
-            .clone()
+        Shape::clone(
+            &self
+                .arena(operation)
+                .graph
+                .borrow()
+                .node(variable.index)
+                .shape,
+        )
     }
 }

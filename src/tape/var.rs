@@ -59,7 +59,7 @@ impl fmt::Debug for AnyVar {
             self.index,
             node.op.name(),
             node.dtype,
-            node.shape,
+            *node.shape,
             node.location
         )
     }
@@ -115,9 +115,7 @@ impl AnyVar {
     /// If the tape was reset or dropped.
     #[track_caller]
     pub fn shape(self) -> Shape {
-        self.tape.arena("shape").graph.borrow().nodes[self.index as usize]
-            .shape
-            .clone()
+        self.tape.shape_of("shape", self)
     }
 
     /// The element type.

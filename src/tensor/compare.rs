@@ -15,8 +15,9 @@ impl<T: Element> PartialEq for Tensor<T> {
 }
 
 impl<T: Number> Tensor<T> {
-    /// Whether the shapes are equal and `|a - b| <= atol + rtol * |b|` for all elements `a` of `self` and `b`
-    /// of `other`: NumPy's rule, without broadcasting. Equal infinities are close, a NaN is close to nothing.
+    /// Whether the shapes are equal and `|a - b| <= atol + rtol * |b|` for all elements `a` of
+    /// `self` and `b` of `other`: NumPy's rule, without broadcasting. Equal infinities are close, a
+    /// NaN is close to nothing.
     ///
     /// NumPy's own tolerances are `rtol = 1e-5` and `atol = 1e-8`.
     ///
@@ -34,8 +35,8 @@ impl<T: Number> Tensor<T> {
             })
     }
 
-    /// The largest `|a - b|` over all pairs of elements: 0 for empty tensors and equal infinities, a NaN if an
-    /// element is one.
+    /// The largest `|a - b|` over all pairs of elements: 0 for empty tensors and equal infinities,
+    /// a NaN if an element is one.
     ///
     /// # Panics
     /// If the shapes differ.

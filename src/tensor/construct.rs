@@ -188,12 +188,12 @@ impl<T: Element> Tensor<T> {
 }
 
 impl<T: Number> Tensor<T> {
-    /// The numbers `start, start + step, ..` up to but without `end`: `ceil((end - start) / step)` of them,
-    /// or none if `end` lies the other way.
+    /// The numbers `start, start + step, ..` up to but without `end`: `ceil((end - start) / step)`
+    /// of them, or none if `end` lies the other way.
     ///
     /// With a `step` that is not exact (`0.1`), rounding decides whether the last number is there;
-    /// [`linspace`](Tensor::linspace) counts exactly. As in PyTorch each number is `start + i * step`,
-    /// rounded once.
+    /// [`linspace`](Tensor::linspace) counts exactly. As in PyTorch each number is `start + i *
+    /// step`, rounded once.
     ///
     /// # Panics
     /// If `step` is 0, an argument is not finite, or there are more numbers than can be addressed.

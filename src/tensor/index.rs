@@ -218,9 +218,9 @@ impl<T: Element> Tensor<T> {
         }
     }
 
-    /// The elements in row-major order, to change them. Tensors that share the storage do not change: the
-    /// elements are copied first if anyone else can see them, or if they do not lie in row-major order
-    /// without gaps.
+    /// The elements in row-major order, to change them. Tensors that share the storage do not
+    /// change: the elements are copied first if anyone else can see them, or if they do not lie in
+    /// row-major order without gaps.
     ///
     /// ```
     /// use wengert::prelude::*;
@@ -326,6 +326,16 @@ impl<T: Element> Tensor<T> {
 }
 
 /// The elements of a tensor in row-major order; what [`Tensor::iter`] returns.
+///
+/// Where the elements lie without gaps, `sum`, `for_each`, `fold` and the like run as fast as over
+/// a slice; a `for` loop checks each step, which [`as_slice`](Tensor::as_slice) avoids.
+///
+/// ```
+/// use wengert::prelude::*;
+/// let x = Tensor::from([1, 2]).flip(0);
+/// let mut iter = x.iter();
+/// assert_eq!((iter.next(), iter.len()), (Some(2), 1));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Iter<'a, T: Element> {
     /// What is left of elements that lie side by side.

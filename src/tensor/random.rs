@@ -12,8 +12,8 @@ impl<T: Float> Tensor<T> {
     /// `high` itself is never drawn, unless `low == high`.
     ///
     /// # Panics
-    /// If `low > high`, an end or `high - low` is not finite, or the shape holds more elements than can be
-    /// addressed.
+    /// If `low > high`, an end or `high - low` is not finite, or the shape holds more elements than
+    /// can be addressed.
     ///
     /// ```
     /// use wengert::prelude::*;

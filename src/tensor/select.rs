@@ -12,9 +12,8 @@ fn first_best<T: Number>(elements: &[T], better: impl Fn(&T, &T) -> bool) -> usi
     let mut best = 0;
     for (i, x) in elements.iter().enumerate() {
         let current = &elements[best];
-        // A NaN, and nothing else, differs from itself.
-        #[allow(clippy::eq_op)]
-        let (is_nan, is_taken) = (x != x, current != current);
+        // A NaN, and nothing else, has no order even with itself.
+        let [is_nan, is_taken] = [x, current].map(|x| x.partial_cmp(x).is_none());
         if !is_taken && (is_nan || better(x, current)) {
             best = i;
         }
@@ -122,7 +121,8 @@ impl<T: Element> Tensor<T> {
     /// Tensors joined along an axis they have.
     ///
     /// # Panics
-    /// If there are none, the axis is out of range, or the shapes differ elsewhere than in the axis.
+    /// If there are none, the axis is out of range, or the shapes differ elsewhere than in the
+    /// axis.
     ///
     /// ```
     /// use wengert::prelude::*;
@@ -194,8 +194,8 @@ impl<T: Element> Tensor<T> {
         sizes.iter().map(piece).collect()
     }
 
-    /// Consecutive pieces of `size` along an axis; the last may be smaller. They are views. (PyTorch calls this
-    /// `split`; its `chunk` is given the number of pieces.)
+    /// Consecutive pieces of `size` along an axis; the last may be smaller. They are views.
+    /// (PyTorch calls this `split`; its `chunk` is given the number of pieces.)
     ///
     /// # Panics
     /// If the axis is out of range or `size` is 0.
@@ -264,9 +264,9 @@ impl<T: Element> Tensor<T> {
 
     /// The elements as another type.
     ///
-    /// Floats become integers by truncation towards zero (the nearest integer where they are out of its range,
-    /// 0 for a NaN), everything but zero becomes `true`, `true` becomes 1. A tensor that is of the type already
-    /// is shared, not copied.
+    /// Floats become integers by truncation towards zero (the nearest integer where they are out of
+    /// its range, 0 for a NaN), everything but zero becomes `true`, `true` becomes 1. A tensor that
+    /// is of the type already is shared, not copied.
     ///
     /// ```
     /// use wengert::prelude::*;

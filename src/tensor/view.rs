@@ -16,8 +16,8 @@ impl<T: Element> Tensor<T> {
         Tensor::from_parts(Arc::clone(self.storage()), layout)
     }
 
-    /// The same elements in row-major order under another shape of the same size. Copies only where strides
-    /// cannot express it.
+    /// The same elements in row-major order under another shape of the same size. Copies only where
+    /// strides cannot express it.
     ///
     /// # Panics
     /// If the shapes hold different numbers of elements.
@@ -47,7 +47,8 @@ impl<T: Element> Tensor<T> {
         self.reshape([self.len()])
     }
 
-    /// The same tensor with its elements in row-major order without gaps; a copy unless they already are.
+    /// The same tensor with its elements in row-major order without gaps; a copy unless they
+    /// already are.
     ///
     /// ```
     /// use wengert::prelude::*;
@@ -80,8 +81,8 @@ impl<T: Element> Tensor<T> {
         );
     }
 
-    /// The tensor with its last two axes swapped: the transpose of a matrix, or of each matrix of a batch. A
-    /// tensor of rank 1 stays as it is.
+    /// The tensor with its last two axes swapped: the transpose of a matrix, or of each matrix of a
+    /// batch. A tensor of rank 1 stays as it is.
     ///
     /// # Panics
     /// If the rank is 0.
@@ -131,8 +132,8 @@ impl<T: Element> Tensor<T> {
     /// The part of the tensor within a range of an axis. Negative ends count from the back.
     ///
     /// # Panics
-    /// If the axis or an end of the range is out of range, or the range ends before it starts. (NumPy and
-    /// PyTorch shorten such ranges; that hides mistakes.)
+    /// If the axis or an end of the range is out of range, or the range ends before it starts.
+    /// (NumPy and PyTorch shorten such ranges; that hides mistakes.)
     ///
     /// ```
     /// use wengert::prelude::*;

@@ -1,6 +1,6 @@
 //! Reverse mode: walks the nodes backwards and records the nodes of the gradient.
 
-use crate::element::Element;
+use crate::element::{Any, Element};
 use crate::op;
 use crate::tape::{AnyVar, Arena, Graph, Pullback, Var};
 use smallvec::SmallVec;
@@ -35,6 +35,25 @@ impl Graph {
     }
 }
 
+/// Whether a variable is known to be zero everywhere.
+fn is_zero(graph: &Graph, variable: AnyVar) -> bool {
+    match graph.filled(variable.index) {
+        Some(Any::F32(x)) => x == 0.0,
+        Some(Any::F64(x)) => x == 0.0,
+        _ => false,
+    }
+}
+
+/// What is known of the cotangent of a node.
+#[derive(Clone, Copy)]
+enum Cotangent {
+    /// No path leads here yet.
+    Absent,
+    /// It is zero, without a node that says so: nothing needs to be recorded further back.
+    Zero,
+    Given(AnyVar),
+}
+
 /// The cotangents of `wrt`, given that of `output`; `None` for a variable that `output` does not depend on.
 ///
 /// Rules are asked only for the inputs that lead to `wrt`, so nothing is recorded in vain.
@@ -44,7 +63,6 @@ pub(crate) fn pull_back(
     wrt: &[AnyVar],
 ) -> SmallVec<[Option<AnyVar>; 4]> {
     let tape = output.tape;
-    let arena = tape.arena("gradient");
     let Some(first) = wrt
         .iter()
         .map(|v| v.index)
@@ -53,57 +71,74 @@ pub(crate) fn pull_back(
     else {
         return SmallVec::from_elem(None, wrt.len());
     };
+    let attribution = Attribution(tape.arena("gradient"));
+    let graph = &attribution.0.graph;
     let depends = {
-        let mut graph = arena.graph.borrow_mut();
+        let mut graph = graph.borrow_mut();
         graph.differentiated = true;
         graph.dependents(wrt, first, output.index)
     };
-    let mut cotangents: Vec<Option<AnyVar>> = vec![None; depends.len()];
-    cotangents[(output.index - first) as usize] = Some(cotangent);
-    let attribution = Attribution(arena);
-    for index in (first..=output.index).rev() {
-        let at = (index - first) as usize;
-        let Some(cotangent) = cotangents[at].filter(|_| depends[at]) else {
+    let mut cotangents = vec![Cotangent::Absent; depends.len()];
+    cotangents[depends.len() - 1] = Cotangent::Given(cotangent);
+    for (at, _) in depends
+        .iter()
+        .enumerate()
+        .rev()
+        .filter(|(_, depends)| **depends)
+    {
+        let index = first + at as u32;
+        let state = cotangents[at];
+        if let Cotangent::Absent = state {
             continue;
-        };
-        let inputs: SmallVec<[AnyVar; 3]> = {
-            let mut graph = attribution.0.graph.borrow_mut();
-            graph.attributed = Some(graph.node(index).location);
-            graph
-                .node(index)
-                .inputs
-                .iter()
-                .map(|&i| tape.var(i))
-                .collect()
-        };
-        let pullback = Pullback {
-            inputs: &inputs,
-            output: tape.var(index),
-            cotangent,
+        }
+        let (rule, inputs) = {
+            let mut graph = graph.borrow_mut();
+            let node = graph.node(index);
+            let inputs: SmallVec<[AnyVar; 3]> = node.inputs.iter().map(|&i| tape.var(i)).collect();
+            let (rule, location) = (op::Rule::of(node), node.location);
+            graph.attributed = Some(location);
+            (rule, inputs)
         };
         for (k, input) in inputs.iter().enumerate() {
             let Some(to) = input
                 .index
                 .checked_sub(first)
-                .filter(|&to| depends[to as usize])
+                .map(|to| to as usize)
+                .filter(|&to| depends[to])
             else {
                 continue;
             };
-            let share = op::vjp(&pullback, k);
-            let sum = &mut cotangents[to as usize];
-            *sum = Some(match *sum {
-                None => share,
-                Some(other) => op::accumulate(other, share),
-            });
+            let share = match state {
+                Cotangent::Given(cotangent) => {
+                    let pullback = Pullback {
+                        inputs: &inputs,
+                        output: tape.var(index),
+                        cotangent,
+                    };
+                    match rule.vjp(&attribution.0, &pullback, k) {
+                        share if is_zero(&graph.borrow(), share) => Cotangent::Zero,
+                        share => Cotangent::Given(share),
+                    }
+                }
+                _ => Cotangent::Zero,
+            };
+            cotangents[to] = match (cotangents[to], share) {
+                (Cotangent::Given(sum), Cotangent::Given(share)) => {
+                    Cotangent::Given(op::accumulate(sum, share))
+                }
+                (known @ Cotangent::Given(_), _) => known,
+                (_, share) => share,
+            };
         }
     }
-    drop(attribution);
     wrt.iter()
-        .map(|v| {
-            v.index
-                .checked_sub(first)
-                .and_then(|at| *cotangents.get(at as usize)?)
-        })
+        .map(
+            |v| match cotangents.get(v.index.checked_sub(first)? as usize)? {
+                Cotangent::Absent => None,
+                Cotangent::Zero => Some(op::zeros_like(*v)),
+                Cotangent::Given(cotangent) => Some(*cotangent),
+            },
+        )
         .collect()
 }
 

@@ -1,0 +1,218 @@
+//! Smooth activation functions, and the error function and sigmoid that they are made of.
+
+use super::table::{Domain, Row, Shapes, row, unary};
+use crate::element::Float;
+use crate::tape::Var;
+
+const ANY: Domain = Domain::Interval(-2.0, 2.0);
+
+unary! {
+    /// The error function, elementwise: -1 and 1 at the infinities.
+    ///
+    /// Formula: `erf x = 2 / sqrt(pi) * integral from 0 to x of e^(-t^2) dt`.
+    ///
+    /// # Derivative
+    /// `2 / sqrt(pi) * e^(-x^2)`; 0 at the infinities. From the second on, derivatives are NaN where they
+    /// multiply that 0 by an infinity.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([0.0, f32::INFINITY]));
+    /// assert_eq!(x.erf().value(), Tensor::from([0.0, 1.0]));
+    /// let dx = x.erf().sum().gradient(x);
+    /// assert_eq!(dx.value(), Tensor::from([std::f32::consts::FRAC_2_SQRT_PI, 0.0]));
+    /// ```
+    Erf, erf, reads: INPUTS, domain: ANY,
+    |x| x.erf(),
+    |x, _y, ct| ct * ((-(x * x)).exp() * T::FRAC_2_SQRT_PI());
+
+    /// The logistic sigmoid, elementwise: 0 and 1 at the infinities.
+    ///
+    /// Formula: `sigmoid x = 1 / (1 + e^(-x))`.
+    ///
+    /// # Derivative
+    /// `y (1 - y)` for the result `y`; never a NaN unless `x` is one.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([-1000.0, 0.0, 1000.0]));
+    /// assert_eq!(x.sigmoid().value(), Tensor::from([0.0, 0.5, 1.0]));
+    /// assert_eq!(x.sigmoid().sum().gradient(x).value(), Tensor::from([0.0, 0.25, 0.0]));
+    /// ```
+    Sigmoid, sigmoid, reads: OUTPUT, domain: ANY,
+    |x| {
+        // The exponential of what is not positive cannot overflow.
+        let e = (-x.magnitude()).exp();
+        let y = T::ONE / (T::ONE + e);
+        if x >= T::ZERO { y } else { e * y }
+    },
+    |_x, y, ct| ct * (y * (y.tape().number(T::ONE) - y));
+
+    /// The softplus function, a smooth [`relu`](Var::relu), elementwise.
+    ///
+    /// Formula: `softplus x = ln(1 + e^x) = max(x, 0) + ln(1 + e^(-|x|))`. It is not cut off at 20, as
+    /// PyTorch does.
+    ///
+    /// # Derivative
+    /// `sigmoid x`.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([-1000.0, 0.0, 1000.0]));
+    /// let ln_2 = std::f32::consts::LN_2;
+    /// assert_eq!(x.softplus().value(), Tensor::from([0.0, ln_2, 1000.0]));
+    /// assert_eq!(x.softplus().sum().gradient(x).value(), Tensor::from([0.0, 0.5, 1.0]));
+    /// ```
+    ///
+    /// # Source
+    /// Dugas, Bengio, Bélisle, Nadeau, Garcia, "Incorporating second-order functional knowledge for
+    /// better option pricing" (2000).
+    Softplus, softplus, reads: INPUTS, domain: ANY,
+    |x| x.larger(T::ZERO) + (-x.magnitude()).exp().ln_1p(),
+    |x, _y, ct| ct * x.sigmoid();
+}
+
+impl<T: Float> Var<T> {
+    /// The logarithm of the [`sigmoid`](Var::sigmoid), elementwise, exact for large negative `x` too.
+    ///
+    /// Formula: `ln(sigmoid x) = -softplus(-x)`.
+    ///
+    /// # Derivative
+    /// `sigmoid(-x)`.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([-1000.0, 1000.0]));
+    /// assert_eq!(x.log_sigmoid().value(), Tensor::from([-1000.0, 0.0]));
+    /// assert_eq!(x.log_sigmoid().sum().gradient(x).value(), Tensor::from([1.0, 0.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the tape was reset or dropped.
+    #[track_caller]
+    pub fn log_sigmoid(self) -> Self {
+        -(-self).softplus()
+    }
+
+    /// The Gaussian error linear unit `x Phi(x)`, elementwise, `Phi` being the distribution function of
+    /// the standard normal distribution. NaN at negative infinity, as in PyTorch.
+    ///
+    /// Formula: `gelu x = x / 2 * (1 + erf(x / sqrt 2))`.
+    ///
+    /// # Derivative
+    /// `Phi(x) + x phi(x)` with the density `phi`; 0 and 1 for large `|x|`, NaN at the infinities.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([-1e30, 0.0, 1e30]));
+    /// assert_eq!(x.gelu().value(), Tensor::from([0.0, 0.0, 1e30]));
+    /// assert_eq!(x.gelu().sum().gradient(x).value(), Tensor::from([0.0, 0.5, 1.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the tape was reset or dropped.
+    ///
+    /// # Source
+    /// Hendrycks, Gimpel, "Gaussian error linear units (GELUs)" (2016), section 2.
+    #[track_caller]
+    pub fn gelu(self) -> Self {
+        self * T::of(0.5) * ((self * T::FRAC_1_SQRT_2()).erf() + T::ONE)
+    }
+
+    /// The approximation of [`gelu`](Var::gelu) by a hyperbolic tangent, elementwise: what GPT-2 and BERT
+    /// were trained with. NaN at negative infinity, as in PyTorch.
+    ///
+    /// Formula: `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`.
+    ///
+    /// # Derivative
+    /// That of the formula; 0 and 1 for large `|x|` and at the infinities.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([-1e30, 0.0, 1e30]));
+    /// assert_eq!(x.gelu_tanh().value(), Tensor::from([0.0, 0.0, 1e30]));
+    /// assert_eq!(x.gelu_tanh().sum().gradient(x).value(), Tensor::from([0.0, 0.5, 1.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the tape was reset or dropped.
+    ///
+    /// # Source
+    /// Hendrycks, Gimpel, "Gaussian error linear units (GELUs)" (2016), section 2.
+    #[track_caller]
+    pub fn gelu_tanh(self) -> Self {
+        // sqrt(2 / pi)
+        const C: f64 = 0.797_884_560_802_865_4;
+        // From 9 on the tangent is 1 in f64 too. Without the bound the cube of a large number would overflow, and the
+        // derivative be 0 times infinity.
+        let x = self.clamp(T::of(-9.0), T::of(9.0));
+        let inner = x * (x * x * T::of(C * 0.044715) + T::of(C));
+        self * T::of(0.5) * (inner.tanh() + T::ONE)
+    }
+
+    /// The sigmoid-weighted linear unit `x sigmoid(x)`, elementwise; also named swish. NaN at negative
+    /// infinity, as in PyTorch.
+    ///
+    /// # Derivative
+    /// `s + x s (1 - s)` for `s = sigmoid x`; 0 and 1 for large `|x|`, NaN at the infinities.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([-1e30, 0.0, 1e30]));
+    /// assert_eq!(x.silu().value(), Tensor::from([0.0, 0.0, 1e30]));
+    /// assert_eq!(x.silu().sum().gradient(x).value(), Tensor::from([0.0, 0.5, 1.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the tape was reset or dropped.
+    ///
+    /// # Source
+    /// Elfwing, Uchibe, Doya, "Sigmoid-weighted linear units for neural network function approximation
+    /// in reinforcement learning" (2018).
+    #[track_caller]
+    pub fn silu(self) -> Self {
+        self * self.sigmoid()
+    }
+
+    /// Mish, `x tanh(softplus x)`, elementwise. NaN at negative infinity, as in PyTorch.
+    ///
+    /// # Derivative
+    /// `t + x (1 - t^2) sigmoid(x)` for `t = tanh(softplus x)`; 0 and 1 for large `|x|`, NaN at the
+    /// infinities.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([-1e30, 0.0, 1e30]));
+    /// assert_eq!(x.mish().value(), Tensor::from([0.0, 0.0, 1e30]));
+    /// let dx = x.mish().sum().gradient(x);
+    /// assert!(dx.value().all_close(&Tensor::from([0.0, 0.6, 1.0]), 1e-6, 0.0));
+    /// ```
+    ///
+    /// # Panics
+    /// If the tape was reset or dropped.
+    ///
+    /// # Source
+    /// Misra, "Mish: a self regularized non-monotonic activation function" (2019).
+    #[track_caller]
+    pub fn mish(self) -> Self {
+        self * self.softplus().tanh()
+    }
+}
+
+/// The rows of this family besides those of [`UNARY`].
+pub(super) const ROWS: &[Row] = &[
+    row!("log_sigmoid", &[ANY], Shapes::Broadcast, |x| x[0]
+        .log_sigmoid()),
+    row!("gelu", &[ANY], Shapes::Broadcast, |x| x[0].gelu()),
+    row!("gelu_tanh", &[ANY], Shapes::Broadcast, |x| x[0].gelu_tanh()),
+    row!("silu", &[ANY], Shapes::Broadcast, |x| x[0].silu()),
+    row!("mish", &[ANY], Shapes::Broadcast, |x| x[0].mish()),
+];
