@@ -10,12 +10,17 @@
 //! assert_eq!(dx.value(), Tensor::from([[2.0, 4.0], [6.0, 8.0]]));
 //! ```
 
+pub mod activation;
 pub mod data;
 mod element;
 mod error;
 mod kernel;
+pub mod loss;
+pub mod nn;
 #[doc(hidden)]
 pub mod op;
+pub mod optim;
+mod param;
 mod program;
 mod random;
 mod shape;
@@ -28,7 +33,12 @@ pub use element::{
     SlicesMut,
 };
 pub use error::{Error, ErrorKind};
+pub use nn::{Layer, Linear, Sequential};
 pub use op::Operand;
+pub use optim::{Adam, AdamW, Optimizer, Sgd};
+pub use param::{
+    Module, Param, ParamMut, ParamMuts, ParamRef, ParamRefs, Segment, Visitor, VisitorMut,
+};
 pub use program::Fetch;
 pub use random::rng;
 pub use shape::{Axes, Layout, Shape};
@@ -36,11 +46,15 @@ pub use tape::{
     AnyVar, Binary, Elementwise, Input, Operation, Output, Pullback, Reads, Tape, TapeRef, Ternary,
     Unary, Var,
 };
-pub use tensor::{AnyTensor, Tensor, Tensors};
+pub use tensor::{AnyTensor, Iter, Tensor, Tensors};
+pub use transform::{Gradients, Step, value_and_grad, value_and_grad_with};
 
 /// What most programs need: `use wengert::prelude::*;`
 pub mod prelude {
+    pub use crate::nn::init;
     pub use crate::{
-        Dtype, Element, Error, ErrorKind, Float, Number, Shape, Tape, TapeRef, Tensor, Var, rng,
+        Adam, AdamW, Dtype, Element, Error, ErrorKind, Float, Layer, Linear, Module, Number,
+        Optimizer, Param, Sequential, Sgd, Shape, Step, Tape, TapeRef, Tensor, Var, activation,
+        loss, rng, value_and_grad, value_and_grad_with,
     };
 }

@@ -14,6 +14,8 @@ use std::marker::PhantomData;
 pub(crate) trait Map1<A: Element> {
     /// The type of the result.
     type Output: Element;
+    /// Whether wide vectors pay: not for a function that calls out for each element.
+    const WIDE: bool;
     /// The value of the function.
     fn eval(a: A) -> Self::Output;
 }
@@ -22,6 +24,8 @@ pub(crate) trait Map1<A: Element> {
 pub(crate) trait Map2<A: Element, B: Element> {
     /// The type of the result.
     type Output: Element;
+    /// Whether wide vectors pay: not for a function that calls out for each element.
+    const WIDE: bool;
     /// The value of the function.
     fn eval(a: A, b: B) -> Self::Output;
 }
@@ -30,6 +34,8 @@ pub(crate) trait Map2<A: Element, B: Element> {
 pub(crate) trait Map3<A: Element, B: Element, C: Element> {
     /// The type of the result.
     type Output: Element;
+    /// Whether wide vectors pay: not for a function that calls out for each element.
+    const WIDE: bool;
     /// The value of the function.
     fn eval(a: A, b: B, c: C) -> Self::Output;
 }
@@ -79,14 +85,16 @@ impl<A: Element, X: Access> Reader<A, X> {
 /// What a pass computes: element `i` of its result.
 trait Source {
     type Output: Element;
+    const WIDE: bool;
     /// # Safety
     /// Every operand must have an element for `i`.
     unsafe fn at(&self, i: usize) -> Self::Output;
 }
 
-struct Source1<A, F, X>(Reader<A, X>, PhantomData<F>);
-impl<A: Element, F: Map1<A>, X: Access> Source for Source1<A, F, X> {
+struct Source1<A, F>(Reader<A, Each>, PhantomData<F>);
+impl<A: Element, F: Map1<A>> Source for Source1<A, F> {
     type Output = F::Output;
+    const WIDE: bool = F::WIDE;
     #[inline(always)]
     unsafe fn at(&self, i: usize) -> F::Output {
         // SAFETY: by this function's contract.
@@ -99,6 +107,7 @@ impl<A: Element, B: Element, F: Map2<A, B>, X: Access, Y: Access> Source
     for Source2<A, B, F, X, Y>
 {
     type Output = F::Output;
+    const WIDE: bool = F::WIDE;
     #[inline(always)]
     unsafe fn at(&self, i: usize) -> F::Output {
         // SAFETY: by this function's contract.
@@ -106,13 +115,15 @@ impl<A: Element, B: Element, F: Map2<A, B>, X: Access, Y: Access> Source
     }
 }
 
-struct Source3<A, B, C, F, X, Y, Z>(Reader<A, X>, Reader<B, Y>, Reader<C, Z>, PhantomData<F>);
-impl<A: Element, B: Element, C: Element, F, X: Access, Y: Access, Z: Access> Source
-    for Source3<A, B, C, F, X, Y, Z>
-where
-    F: Map3<A, B, C>,
-{
+struct Source3<A, B, C, F>(
+    Reader<A, Each>,
+    Reader<B, Each>,
+    Reader<C, Each>,
+    PhantomData<F>,
+);
+impl<A: Element, B: Element, C: Element, F: Map3<A, B, C>> Source for Source3<A, B, C, F> {
     type Output = F::Output;
+    const WIDE: bool = F::WIDE;
     #[inline(always)]
     unsafe fn at(&self, i: usize) -> F::Output {
         // SAFETY: by this function's contract.
@@ -140,26 +151,35 @@ impl<S: Source> Pass<S> {
     }
 }
 
+/// Computes each element from those at the same place.
+fn pass<S: Source>(pass: Pass<S>) {
+    if S::WIDE { wide(pass) } else { narrow(pass) }
+}
+
 simd! {
-    /// Computes each element from those at the same place.
-    fn pass<S: Source>(pass: Pass<S>) {
-        let Pass { source, out, len } = pass;
-        let whole = len - len % CHUNK;
-        let mut start = 0;
-        while start < whole {
-            let mut chunk = [S::Output::ZERO; CHUNK];
-            for (i, element) in chunk.iter_mut().enumerate() {
-                // SAFETY: `start + i < len`, and the contract of `Pass::new` holds.
-                *element = unsafe { source.at(start + i) };
-            }
-            // SAFETY: `start + CHUNK <= len`, and the contract of `Pass::new` holds.
-            unsafe { out.add(start).cast::<[S::Output; CHUNK]>().write(chunk) };
-            start += CHUNK;
+    fn wide<S: Source>(pass: Pass<S>) {
+        narrow(pass)
+    }
+}
+
+#[inline(always)]
+fn narrow<S: Source>(pass: Pass<S>) {
+    let Pass { source, out, len } = pass;
+    let whole = len - len % CHUNK;
+    let mut start = 0;
+    while start < whole {
+        let mut chunk = [S::Output::ZERO; CHUNK];
+        for (i, element) in chunk.iter_mut().enumerate() {
+            // SAFETY: `start + i < len`, and the contract of `Pass::new` holds.
+            *element = unsafe { source.at(start + i) };
         }
-        for i in whole..len {
-            // SAFETY: `i < len`, and the contract of `Pass::new` holds.
-            unsafe { out.add(i).write(source.at(i)) };
-        }
+        // SAFETY: `start + CHUNK <= len`, and the contract of `Pass::new` holds.
+        unsafe { out.add(start).cast::<[S::Output; CHUNK]>().write(chunk) };
+        start += CHUNK;
+    }
+    for i in whole..len {
+        // SAFETY: `i < len`, and the contract of `Pass::new` holds.
+        unsafe { out.add(i).write(source.at(i)) };
     }
 }
 
@@ -187,43 +207,9 @@ pub(crate) struct Kernel {
     inputs: [Dtype; OPERANDS],
     output: Dtype,
     /// # Safety
-    /// The operands and the result must be of the types above, and satisfy the contract of [`Pass::new`].
+    /// The operands and the result must be of the types above, and satisfy the contract of [`Pass::new`]; one of two operands, but
+    /// no others, may be single.
     call: unsafe fn(&[Pointer; OPERANDS], *mut u8, usize),
-}
-
-/// Runs a pass with the readers that the operands ask for.
-macro_rules! choose {
-    ($x:ident, $out:ident, $n:ident, $source:ident<$($t:ident),*>, [$($k:tt)*] => [$($access:ty),*]) => {
-        choose!(@ $x, $out, $n, $source<$($t),*>, [$($k)*], [$($access),*])
-    };
-    (@ $x:ident, $out:ident, $n:ident, $source:ident<$($t:ident),*>, [], [$($access:ty),*]) => {
-        choose!(# $x, $out, $n, $source<$($t),*>, $($access),*)
-    };
-    (@ $x:ident, $out:ident, $n:ident, $source:ident<$($t:ident),*>, [$k:tt $($rest:tt)*], [$($access:ty),*]) => {
-        if $x[$k].single {
-            choose!(@ $x, $out, $n, $source<$($t),*>, [$($rest)*], [$($access,)* One])
-        } else {
-            choose!(@ $x, $out, $n, $source<$($t),*>, [$($rest)*], [$($access,)* Each])
-        }
-    };
-    (# $x:ident, $out:ident, $n:ident, Source1<$a:ident, $f:ident>, $X:ty) => {
-        // SAFETY: by the contract of `Kernel::call`.
-        pass(unsafe { Pass::new(Source1::<$a, $f, $X>($x[0].reader(), PhantomData), $out, $n) })
-    };
-    (# $x:ident, $out:ident, $n:ident, Source2<$a:ident, $b:ident, $f:ident>, $X:ty, $Y:ty) => {
-        // SAFETY: by the contract of `Kernel::call`.
-        pass(unsafe {
-            Pass::new(Source2::<$a, $b, $f, $X, $Y>($x[0].reader(), $x[1].reader(), PhantomData), $out, $n)
-        })
-    };
-    (# $x:ident, $out:ident, $n:ident, Source3<$a:ident, $b:ident, $c:ident, $f:ident>, $X:ty, $Y:ty, $Z:ty) => {
-        // SAFETY: by the contract of `Kernel::call`.
-        pass(unsafe {
-            let readers = ($x[0].reader(), $x[1].reader(), $x[2].reader());
-            let source = Source3::<$a, $b, $c, $f, $X, $Y, $Z>(readers.0, readers.1, readers.2, PhantomData);
-            Pass::new(source, $out, $n)
-        })
-    };
 }
 
 impl Kernel {
@@ -232,7 +218,11 @@ impl Kernel {
         Kernel {
             inputs: [A::DTYPE; OPERANDS],
             output: F::Output::DTYPE,
-            call: |x, out, n| choose!(x, out, n, Source1<A, F>, [0] => []),
+            call: |x, out, n| {
+                let source = Source1::<A, F>(x[0].reader(), PhantomData);
+                // SAFETY: by the contract of `Kernel::call`.
+                pass(unsafe { Pass::new(source, out, n) })
+            },
         }
     }
 
@@ -241,7 +231,12 @@ impl Kernel {
         Kernel {
             inputs: [A::DTYPE, B::DTYPE, B::DTYPE],
             output: F::Output::DTYPE,
-            call: |x, out, n| choose!(x, out, n, Source2<A, B, F>, [0 1] => []),
+            // SAFETY: by the contract of `Kernel::call`.
+            call: |x, out, n| match (x[0].single, x[1].single) {
+                (false, false) => pass(unsafe { pair::<A, B, F, Each, Each>(x, out, n) }),
+                (false, true) => pass(unsafe { pair::<A, B, F, Each, One>(x, out, n) }),
+                (true, _) => pass(unsafe { pair::<A, B, F, One, Each>(x, out, n) }),
+            },
         }
     }
 
@@ -250,9 +245,27 @@ impl Kernel {
         Kernel {
             inputs: [A::DTYPE, B::DTYPE, C::DTYPE],
             output: F::Output::DTYPE,
-            call: |x, out, n| choose!(x, out, n, Source3<A, B, C, F>, [0 1 2] => []),
+            call: |x, out, n| {
+                let (a, b, c) = (x[0].reader(), x[1].reader(), x[2].reader());
+                let source = Source3::<A, B, C, F>(a, b, c, PhantomData);
+                // SAFETY: by the contract of `Kernel::call`.
+                pass(unsafe { Pass::new(source, out, n) })
+            },
         }
     }
+}
+
+/// The pass over two operands.
+///
+/// # Safety
+/// That of [`Pass::new`].
+unsafe fn pair<A: Element, B: Element, F: Map2<A, B>, X: Access, Y: Access>(
+    x: &[Pointer; OPERANDS],
+    out: *mut u8,
+    n: usize,
+) -> Pass<Source2<A, B, F, X, Y>> {
+    // SAFETY: by this function's contract.
+    unsafe { Pass::new(Source2(x[0].reader(), x[1].reader(), PhantomData), out, n) }
 }
 
 /// Where the elements of an operand come from.
@@ -318,51 +331,65 @@ pub(crate) fn run(
         first: std::ptr::null(),
         single: false,
     }; OPERANDS];
-    let mut strided = false;
+    // Kernels are compiled for a single element beside a row of them; the rarer combinations are gathered.
+    let mut singles = if operands.len() == 2 { 0 } else { 1 };
+    let mut gathered = [false; OPERANDS];
     for (k, operand) in operands.iter().enumerate() {
-        let (dtype, enough, first, single) = match operand {
-            Operand::Plain(slice) => (slice.dtype(), slice.len() >= len, slice.as_ptr(), false),
-            Operand::Single(slice) => (slice.dtype(), slice.len() >= 1, slice.as_ptr(), true),
-            Operand::Strided(slice, _) => {
-                strided = true;
-                (slice.dtype(), true, std::ptr::null(), false)
+        let (dtype, enough, first) = match operand {
+            Operand::Plain(slice) => (slice.dtype(), slice.len() >= len, slice.as_ptr()),
+            Operand::Single(slice) if len == 1 => (slice.dtype(), slice.len() >= 1, slice.as_ptr()),
+            Operand::Single(slice) => {
+                singles += 1;
+                gathered[k] = singles > 1;
+                pointers[k].single = singles == 1;
+                (slice.dtype(), slice.len() >= 1, slice.as_ptr())
             }
-            Operand::Overwritten => (kernel.output, true, target.cast_const(), false),
+            Operand::Strided(slice, _) => {
+                gathered[k] = true;
+                (slice.dtype(), true, std::ptr::null())
+            }
+            Operand::Overwritten => (kernel.output, true, target.cast_const()),
         };
         assert!(
             enough && dtype == kernel.inputs[k],
             "an operand that does not fit its kernel"
         );
-        pointers[k] = Pointer { first, single };
+        pointers[k].first = first;
     }
-    if !strided {
-        // SAFETY: types and lengths were asserted above; the operand that is overwritten, if any, is `out` itself, and the
-        // others are shared borrows, which cannot overlap the exclusive borrow of `out`.
+    if gathered == [false; OPERANDS] {
+        // SAFETY: types and lengths were asserted above; the operand that is
+        // overwritten, if any, is `out` itself, and the others are shared borrows, which cannot overlap the exclusive borrow of
+        // `out`.
         return unsafe { (kernel.call)(&pointers, target, len) };
     }
-    run_blocks(kernel, operands, pointers, target, len, work);
+    run_blocks(kernel, operands, pointers, gathered, target, len, work);
 }
 
-/// As [`run`], where an operand is strided; the others were checked and are in `pointers`.
+/// As [`run`], where operands must be gathered; the others were checked and are in `pointers`.
 fn run_blocks(
     kernel: &Kernel,
     operands: &[Operand<'_>],
     pointers: [Pointer; OPERANDS],
+    gathered: [bool; OPERANDS],
     target: *mut u8,
     len: usize,
     work: &mut Workspace,
 ) {
-    let mut cursors = operands.iter().map(|operand| match operand {
-        Operand::Strided(_, layout) => Some(Cursor::new(layout)),
-        _ => None,
-    });
-    let mut cursors: [Option<Cursor>; OPERANDS] = std::array::from_fn(|_| cursors.next().flatten());
+    let mut sources = operands
+        .iter()
+        .zip(gathered)
+        .map(|(operand, gathered)| match operand {
+            Operand::Strided(slice, layout) => Some((*slice, Cursor::new(layout))),
+            Operand::Single(slice) if gathered => Some((*slice, Cursor::still(len))),
+            _ => None,
+        });
+    let mut sources: [_; OPERANDS] = std::array::from_fn(|_| sources.next().flatten());
     let mut start = 0;
     while start < len {
         let n = BLOCK.min(len - start);
         let mut block = pointers;
-        for (k, operand) in operands.iter().enumerate() {
-            if let (Operand::Strided(slice, _), Some(cursor)) = (operand, &mut cursors[k]) {
+        for (k, source) in sources.iter_mut().enumerate() {
+            if let Some((slice, cursor)) = source {
                 block[k].first = work.blocks[k].gather(cursor, *slice, n);
             } else if !block[k].single {
                 block[k].first = block[k].first.wrapping_add(start * kernel.inputs[k].size());

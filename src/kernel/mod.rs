@@ -11,4 +11,5 @@ pub(crate) mod place;
 pub(crate) mod reduce;
 #[cfg(test)]
 pub(crate) mod sample;
+pub(crate) mod update;
 pub(crate) mod walk;

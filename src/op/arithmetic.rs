@@ -2,13 +2,15 @@
 
 use super::table::{Domain, Row, Shapes, row};
 use crate::element::{Float, Number};
-use crate::tape::{AnyVar, Binary, Reads, Ternary, Unary, Var};
+use crate::tape::{AnyVar, Binary, Reads, Ternary, Unary, Var, described_here};
 
 pub(super) struct Add;
 impl<T: Number> Binary<T> for Add {
+    described_here!(binary, Add, T, numbers);
     type Output = T;
     const NAME: &'static str = "add";
     const READS: Reads = Reads::NOTHING;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(a: T, b: T) -> T {
         a.plus(b)
@@ -20,9 +22,11 @@ impl<T: Number> Binary<T> for Add {
 
 pub(super) struct Sub;
 impl<T: Number> Binary<T> for Sub {
+    described_here!(binary, Sub, T, numbers);
     type Output = T;
     const NAME: &'static str = "sub";
     const READS: Reads = Reads::NOTHING;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(a: T, b: T) -> T {
         a.minus(b)
@@ -34,9 +38,11 @@ impl<T: Number> Binary<T> for Sub {
 
 pub(super) struct Mul;
 impl<T: Number> Binary<T> for Mul {
+    described_here!(binary, Mul, T, numbers);
     type Output = T;
     const NAME: &'static str = "mul";
     const READS: Reads = Reads::INPUTS;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(a: T, b: T) -> T {
         a.times(b)
@@ -48,9 +54,11 @@ impl<T: Number> Binary<T> for Mul {
 
 pub(super) struct Div;
 impl<T: Float> Binary<T> for Div {
+    described_here!(binary, Div, T, floats);
     type Output = T;
     const NAME: &'static str = "div";
     const READS: Reads = Reads::BOTH;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(a: T, b: T) -> T {
         a / b
@@ -62,9 +70,11 @@ impl<T: Float> Binary<T> for Div {
 
 pub(super) struct Neg;
 impl<T: Number> Unary<T> for Neg {
+    described_here!(unary, Neg, T, numbers);
     type Output = T;
     const NAME: &'static str = "neg";
     const READS: Reads = Reads::NOTHING;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(x: T) -> T {
         x.negated()
@@ -76,6 +86,7 @@ impl<T: Number> Unary<T> for Neg {
 
 struct Abs;
 impl<T: Number> Unary<T> for Abs {
+    described_here!(unary, Abs, T, numbers);
     type Output = T;
     const NAME: &'static str = "abs";
     const READS: Reads = Reads::INPUTS;
@@ -90,6 +101,7 @@ impl<T: Number> Unary<T> for Abs {
 
 struct Sign;
 impl<T: Number> Unary<T> for Sign {
+    described_here!(unary, Sign, T, numbers);
     type Output = T;
     const NAME: &'static str = "sign";
     const READS: Reads = Reads::NOTHING;
@@ -111,6 +123,7 @@ impl<T: Number> Unary<T> for Sign {
 
 struct Pow;
 impl<T: Float> Binary<T> for Pow {
+    described_here!(binary, Pow, T, floats);
     type Output = T;
     const NAME: &'static str = "pow";
     const READS: Reads = Reads::BOTH;
@@ -134,9 +147,11 @@ impl<T: Float> Binary<T> for Pow {
 
 struct Maximum;
 impl<T: Number> Binary<T> for Maximum {
+    described_here!(binary, Maximum, T, numbers);
     type Output = T;
     const NAME: &'static str = "maximum";
     const READS: Reads = Reads::INPUTS;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(a: T, b: T) -> T {
         a.larger(b)
@@ -149,9 +164,11 @@ impl<T: Number> Binary<T> for Maximum {
 
 struct Minimum;
 impl<T: Number> Binary<T> for Minimum {
+    described_here!(binary, Minimum, T, numbers);
     type Output = T;
     const NAME: &'static str = "minimum";
     const READS: Reads = Reads::INPUTS;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(a: T, b: T) -> T {
         a.smaller(b)
@@ -171,6 +188,7 @@ fn share<T: Number>(ct: Var<T>, lost: Var<bool>, tied: Var<bool>) -> Var<T> {
 
 struct Clamp;
 impl<T: Number> Ternary<T, T> for Clamp {
+    described_here!(ternary, Clamp, T, numbers);
     const NAME: &'static str = "clamp";
     const READS: Reads = Reads::INPUTS;
     #[inline(always)]

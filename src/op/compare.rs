@@ -3,7 +3,7 @@
 use super::arithmetic::Operand;
 use super::table::{Domain, Row, Shapes, row};
 use crate::element::{AnyNumber, Element, Float, Number, Numbers};
-use crate::tape::{AnyVar, Binary, Reads, Ternary, Unary, Var};
+use crate::tape::{AnyVar, Binary, Reads, Ternary, Unary, Var, described_here};
 use std::marker::PhantomData;
 
 /// A comparison, as a type for its kernel and a method.
@@ -12,6 +12,7 @@ macro_rules! comparisons {
         $(
             struct $op;
             impl<T: Number> Binary<T> for $op {
+    described_here!(binary, $op, T, numbers);
                 type Output = bool;
                 const NAME: &'static str = stringify!($method);
                 const READS: Reads = Reads::NOTHING;
@@ -179,6 +180,7 @@ impl std::ops::Not for Var<bool> {
 
 struct IsNan;
 impl<T: Float> Unary<T> for IsNan {
+    described_here!(unary, IsNan, T, floats);
     type Output = bool;
     const NAME: &'static str = "is_nan";
     const READS: Reads = Reads::NOTHING;
@@ -211,6 +213,7 @@ impl<T: Float> Var<T> {
 
 struct Select;
 impl<T: Element> Ternary<bool, T> for Select {
+    described_here!(select, Select, T, all);
     const NAME: &'static str = "select";
     const READS: Reads = Reads::INPUTS;
     #[inline(always)]

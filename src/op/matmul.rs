@@ -5,7 +5,7 @@ use crate::element::{Dtype, Number, with_float, with_number};
 use crate::kernel::matmul::{Matrix, matmul};
 use crate::kernel::walk::Walk;
 use crate::shape::{Layout, Shape};
-use crate::tape::{AnyVar, Input, Operation, Output, Pullback, Reads, Var};
+use crate::tape::{AnyVar, Input, Op, Operation, Output, Pullback, Reads, Var, View};
 
 /// The product of matrices in the last two axes; the axes before them broadcast.
 #[derive(Debug)]
@@ -55,6 +55,8 @@ impl Operation for Matmul {
             let ct: Var<T> = pullback.cotangent.assume();
             match k {
                 0 => times(ct, b.t()).erase(),
+                // The cotangent of what was transposed is transposed once more: computed so, it lies in order.
+                _ if b.rank() == 2 && is_transposed(b.erase()) => times(rows(ct).t(), rows(a)).t().erase(),
                 // One right side for a batch of left ones: the batch is more rows of the same product.
                 _ if b.rank() == 2 && a.rank() > 2 => times(rows(a).t(), rows(ct)).erase(),
                 _ => times(a.t(), ct).erase(),
@@ -67,9 +69,19 @@ impl Operation for Matmul {
     }
 }
 
+/// Whether the elements of a variable are those of another with the axes in another order.
+fn is_transposed(x: AnyVar) -> bool {
+    let arena = x.tape.arena("matmul");
+    let graph = arena.graph.borrow();
+    matches!(graph.node(x.index).op, Op::View(View::Permute(_)))
+}
+
 /// All axes but the last as one.
 fn rows<T: Number>(x: Var<T>) -> Var<T> {
     let shape = x.shape();
+    if shape.rank() == 2 {
+        return x;
+    }
     let last = shape[shape.rank() - 1];
     let count = shape[..shape.rank() - 1].iter().product();
     x.reshape([count, last])

@@ -3,7 +3,7 @@
 use super::arithmetic::Operand;
 use super::table::{Domain, Row, Shapes, row, unary};
 use crate::element::Float;
-use crate::tape::{AnyVar, Binary, Reads, Ternary, Var};
+use crate::tape::{AnyVar, Binary, Reads, Ternary, Var, described_here};
 
 const ANY: Domain = Domain::Interval(-2.0, 2.0);
 const KINK: Domain = Domain::Except(-2.0, 2.0, &[0.0], 0.1);
@@ -32,9 +32,11 @@ unary! {
 /// The first operand, but 0 where the second is not positive: the rule of the rectifier in one pass.
 struct ReluMask;
 impl<T: Float> Binary<T> for ReluMask {
+    described_here!(binary, ReluMask, T, floats);
     type Output = T;
     const NAME: &'static str = "relu_mask";
     const READS: Reads = Reads::INPUTS;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(a: T, mask: T) -> T {
         if mask <= T::ZERO { T::ZERO } else { a }
@@ -50,6 +52,7 @@ impl<T: Float> Binary<T> for ReluMask {
 
 struct LeakyRelu;
 impl<T: Float> Binary<T> for LeakyRelu {
+    described_here!(binary, LeakyRelu, T, floats);
     type Output = T;
     const NAME: &'static str = "leaky_relu";
     const READS: Reads = Reads::INPUTS;
@@ -69,6 +72,7 @@ impl<T: Float> Binary<T> for LeakyRelu {
 /// The second operand where the first is positive, elsewhere times the third: the rule of the leaky rectifier.
 struct LeakyMask;
 impl<T: Float> Ternary<T, T> for LeakyMask {
+    described_here!(ternary, LeakyMask, T, floats);
     const NAME: &'static str = "leaky_relu_mask";
     const READS: Reads = Reads::INPUTS;
     #[inline(always)]
@@ -87,6 +91,7 @@ impl<T: Float> Ternary<T, T> for LeakyMask {
 
 struct Elu;
 impl<T: Float> Binary<T> for Elu {
+    described_here!(binary, Elu, T, floats);
     type Output = T;
     const NAME: &'static str = "elu";
     const READS: Reads = Reads::BOTH;

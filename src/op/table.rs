@@ -75,6 +75,7 @@ macro_rules! unary {
                 fn vjp($px: $crate::Var<T>, $py: $crate::Var<T>, $ct: $crate::Var<T>) -> $crate::Var<T> {
                     $rule
                 }
+                $crate::tape::described_here!(unary, $op, T, floats);
             }
         )*
 

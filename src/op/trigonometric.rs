@@ -3,7 +3,7 @@
 use super::arithmetic::Operand;
 use super::table::{Domain, Row, Shapes, row, unary};
 use crate::element::Float;
-use crate::tape::{Binary, Reads, Var};
+use crate::tape::{Binary, Reads, Var, described_here};
 
 const ANY: Domain = Domain::Interval(-2.0, 2.0);
 /// Within the poles and branch points at -1 and 1.
@@ -213,6 +213,7 @@ fn one_minus_square<T: Float>(x: Var<T>) -> Var<T> {
 
 struct Atan2;
 impl<T: Float> Binary<T> for Atan2 {
+    described_here!(binary, Atan2, T, floats);
     type Output = T;
     const NAME: &'static str = "atan2";
     const READS: Reads = Reads::INPUTS;

@@ -13,8 +13,8 @@ pub(crate) use axes::{resolve_axes, resolve_axis};
 pub use layout::Layout;
 pub(crate) use view::{
     or_panic, resolve_concat, resolve_expand, resolve_insertion, resolve_matrix_transposition,
-    resolve_permutation, resolve_range, resolve_reshape, resolve_size, resolve_slice,
-    resolve_split, resolve_squeeze, resolve_stack, resolve_transposition,
+    resolve_permutation, resolve_reshape, resolve_size, resolve_slice, resolve_split,
+    resolve_squeeze, resolve_stack, resolve_transposition,
 };
 
 /// The size of each axis of a tensor. A scalar has none.

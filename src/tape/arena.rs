@@ -7,7 +7,7 @@
 use super::node::{Node, SharedShape};
 use crate::element::{Dtype, Element};
 use crate::kernel::elementwise::Workspace;
-use crate::tensor::{Buffer, Pool};
+use crate::tensor::{AnyStorage, Buffer, Pool};
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -252,6 +252,26 @@ impl TapeRef {
             .find(|&&(bound, _)| bound == id)
             .map(|&(_, index)| index)
     }
+
+    /// Binds a parameter to its leaf on this tape.
+    #[track_caller]
+    pub(crate) fn bind(self, id: u64, index: u32) {
+        let arena = self.arena("parameter");
+        arena.graph.borrow_mut().bindings.push((id, index));
+    }
+}
+
+/// Gives buffers back to the memory that the next tape of this thread will start with, as far as nobody else can see them.
+pub(crate) fn recycle(storages: impl Iterator<Item = AnyStorage>) {
+    // While the thread ends, the table may be gone already; then the buffers go too.
+    let _ = ARENAS.try_with(|arenas| {
+        let arenas = arenas.borrow();
+        if let Some(&slot) = arenas.free.last()
+            && let Ok(mut graph) = arenas.all[slot as usize].graph.try_borrow_mut()
+        {
+            storages.for_each(|storage| graph.pool.recycle(storage));
+        }
+    });
 }
 
 /// An element type, as a marker that does not cross threads.

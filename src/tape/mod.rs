@@ -9,9 +9,10 @@ mod operation;
 mod record;
 mod var;
 
-pub(crate) use arena::{Arena, Graph};
+pub(crate) use arena::{Arena, Graph, recycle};
 pub use arena::{Tape, TapeRef};
 pub(crate) use node::{Node, Op, View};
+pub(crate) use operation::described_here;
 pub use operation::{
     Binary, Elementwise, Input, Operation, Output, Pullback, Reads, Ternary, Unary,
 };

@@ -4,7 +4,6 @@ use super::var::{AnyVar, Var};
 use crate::element::{Dtype, Element, Slice, SliceMut};
 use crate::kernel::elementwise::{Kernel, Map1, Map2, Map3};
 use crate::shape::{Layout, Shape};
-use smallvec::SmallVec;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -122,10 +121,17 @@ pub trait Unary<T: Element>: Sized + 'static {
     const NAME: &'static str;
     /// What the rule reads.
     const READS: Reads;
+    /// Whether to compile the value for wide vectors too. Worth it where it is a few instructions, without a call.
+    const WIDE: bool = false;
     /// The value for one element.
     fn eval(x: T) -> Self::Output;
     /// The cotangent of `x`, given that of `y = f(x)`.
     fn vjp(x: Var<T>, y: Var<Self::Output>, cotangent: Var<Self::Output>) -> Var<T>;
+    /// The operation as the tape knows it.
+    #[doc(hidden)]
+    fn described() -> &'static Elementwise {
+        const { &Elementwise::unary::<T, Self>() }
+    }
 }
 
 /// An elementwise operation of two operands of one type, which broadcast.
@@ -136,6 +142,8 @@ pub trait Binary<T: Element>: Sized + 'static {
     const NAME: &'static str;
     /// What the rule reads.
     const READS: Reads;
+    /// Whether to compile the value for wide vectors too. Worth it where it is a few instructions, without a call.
+    const WIDE: bool = false;
     /// The value for one pair of elements.
     fn eval(a: T, b: T) -> Self::Output;
     /// The cotangent of operand `k` (0 or 1), in the shape of the result: broadcasting is undone by the caller.
@@ -146,6 +154,11 @@ pub trait Binary<T: Element>: Sized + 'static {
         y: Var<Self::Output>,
         cotangent: Var<Self::Output>,
     ) -> Var<T>;
+    /// The operation as the tape knows it.
+    #[doc(hidden)]
+    fn described() -> &'static Elementwise {
+        const { &Elementwise::binary::<T, Self>() }
+    }
 }
 
 /// An elementwise operation of three operands, of which the first may be of another type; they broadcast.
@@ -154,10 +167,17 @@ pub trait Ternary<A: Element, T: Element>: Sized + 'static {
     const NAME: &'static str;
     /// What the rule reads.
     const READS: Reads;
+    /// Whether to compile the value for wide vectors too. Worth it where it is a few instructions, without a call.
+    const WIDE: bool = false;
     /// The value for one triple of elements.
     fn eval(a: A, b: T, c: T) -> T;
     /// The cotangent of operand `k` (0, 1 or 2), in the shape of the result: broadcasting is undone by the caller.
     fn vjp(k: usize, a: Var<A>, b: Var<T>, c: Var<T>, y: Var<T>, cotangent: Var<T>) -> AnyVar;
+    /// The operation as the tape knows it.
+    #[doc(hidden)]
+    fn described() -> &'static Elementwise {
+        const { &Elementwise::ternary::<A, T, Self>() }
+    }
 }
 
 /// Makes the function of a rule that of a kernel.
@@ -165,6 +185,7 @@ struct Of<O>(PhantomData<O>);
 
 impl<T: Element, O: Unary<T>> Map1<T> for Of<O> {
     type Output = O::Output;
+    const WIDE: bool = O::WIDE;
     #[inline(always)]
     fn eval(a: T) -> O::Output {
         O::eval(a)
@@ -173,6 +194,7 @@ impl<T: Element, O: Unary<T>> Map1<T> for Of<O> {
 
 impl<T: Element, O: Binary<T>> Map2<T, T> for Of<O> {
     type Output = O::Output;
+    const WIDE: bool = O::WIDE;
     #[inline(always)]
     fn eval(a: T, b: T) -> O::Output {
         O::eval(a, b)
@@ -181,6 +203,7 @@ impl<T: Element, O: Binary<T>> Map2<T, T> for Of<O> {
 
 impl<A: Element, T: Element, O: Ternary<A, T>> Map3<A, T, T> for Of<O> {
     type Output = T;
+    const WIDE: bool = O::WIDE;
     #[inline(always)]
     fn eval(a: A, b: T, c: T) -> T {
         O::eval(a, b, c)
@@ -238,6 +261,40 @@ impl Elementwise {
         }
     }
 }
+
+/// In the implementation of an elementwise operation of this crate: its description, looked up by element type in a function that
+/// is not generic. So its kernels are compiled in this crate, once, and not again in each that uses the operation.
+macro_rules! described_here {
+    ($class:ident, $op:ty, $t:ty, floats) => {
+        $crate::tape::described_here!(@ $class, $op, $t, [F32 f32, F64 f64]);
+    };
+    ($class:ident, $op:ty, $t:ty, all) => {
+        $crate::tape::described_here!(@ $class, $op, $t, [F32 f32, F64 f64, I64 i64, Bool bool]);
+    };
+    ($class:ident, $op:ty, $t:ty, numbers) => {
+        $crate::tape::described_here!(@ $class, $op, $t, [F32 f32, F64 f64, I64 i64]);
+    };
+    (@ $class:ident, $op:ty, $t:ty, [$($variant:ident $type:ty),*]) => {
+        fn described() -> &'static $crate::tape::Elementwise {
+            #[inline(never)]
+            fn of(dtype: $crate::Dtype) -> &'static $crate::tape::Elementwise {
+                match dtype {
+                    $($crate::Dtype::$variant => {
+                        const { &$crate::tape::described_here!(# $class, $op, $type) }
+                    })*
+                    #[allow(unreachable_patterns)]
+                    dtype => unreachable!("{} of {dtype}", stringify!($op)),
+                }
+            }
+            of(<$t as $crate::Element>::DTYPE)
+        }
+    };
+    (# unary, $op:ty, $type:ty) => { $crate::tape::Elementwise::unary::<$type, $op>() };
+    (# binary, $op:ty, $type:ty) => { $crate::tape::Elementwise::binary::<$type, $op>() };
+    (# ternary, $op:ty, $type:ty) => { $crate::tape::Elementwise::ternary::<$type, $type, $op>() };
+    (# select, $op:ty, $type:ty) => { $crate::tape::Elementwise::ternary::<bool, $type, $op>() };
+}
+pub(crate) use described_here;
 
 /// The value of an input of an [`Operation`]: elements, and where they lie.
 #[derive(Clone, Debug)]

@@ -270,14 +270,27 @@ impl TapeRef {
         arena
     }
 
-    /// Records an elementwise operation; the inputs broadcast.
-    #[inline]
+    /// Records an elementwise operation of one operand.
     #[track_caller]
-    pub(crate) fn elementwise<const N: usize>(
-        self,
-        op: &'static Elementwise,
-        inputs: [AnyVar; N],
-    ) -> AnyVar {
+    fn elementwise1(self, op: &'static Elementwise, inputs: [AnyVar; 1]) -> AnyVar {
+        self.elementwise(op, inputs)
+    }
+
+    /// Records an elementwise operation of two operands.
+    #[track_caller]
+    fn elementwise2(self, op: &'static Elementwise, inputs: [AnyVar; 2]) -> AnyVar {
+        self.elementwise(op, inputs)
+    }
+
+    /// Records an elementwise operation of three operands.
+    #[track_caller]
+    fn elementwise3(self, op: &'static Elementwise, inputs: [AnyVar; 3]) -> AnyVar {
+        self.elementwise(op, inputs)
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn elementwise<const N: usize>(self, op: &'static Elementwise, inputs: [AnyVar; N]) -> AnyVar {
         let arena = self.shared(op.name, &inputs);
         self.var(
             arena
@@ -288,7 +301,6 @@ impl TapeRef {
     }
 
     /// Records an elementwise operation of a variable and a number, on the left if `first`.
-    #[inline]
     #[track_caller]
     fn elementwise_number(
         self,
@@ -426,7 +438,7 @@ impl<T: Element> Var<T> {
     #[track_caller]
     pub fn unary<O: Unary<T>>(self) -> Var<O::Output> {
         self.tape
-            .elementwise(const { &Elementwise::unary::<T, O>() }, [self.erase()])
+            .elementwise1(O::described(), [self.erase()])
             .assume()
     }
 
@@ -438,10 +450,7 @@ impl<T: Element> Var<T> {
     #[track_caller]
     pub fn binary<O: Binary<T>>(self, other: Var<T>) -> Var<O::Output> {
         self.tape
-            .elementwise(
-                const { &Elementwise::binary::<T, O>() },
-                [self.erase(), other.erase()],
-            )
+            .elementwise2(O::described(), [self.erase(), other.erase()])
             .assume()
     }
 
@@ -449,7 +458,7 @@ impl<T: Element> Var<T> {
     #[inline]
     #[track_caller]
     pub(crate) fn binary_number<O: Binary<T>>(self, number: T) -> Var<O::Output> {
-        let op = const { &Elementwise::binary::<T, O>() };
+        let op = O::described();
         self.tape
             .elementwise_number(op, self.erase(), T::erase::<Numbers>(number), false)
             .assume()
@@ -459,7 +468,7 @@ impl<T: Element> Var<T> {
     #[inline]
     #[track_caller]
     pub(crate) fn number_binary<O: Binary<T>>(self, number: T) -> Var<O::Output> {
-        let op = const { &Elementwise::binary::<T, O>() };
+        let op = O::described();
         self.tape
             .elementwise_number(op, self.erase(), T::erase::<Numbers>(number), true)
             .assume()
@@ -473,9 +482,7 @@ impl<T: Element> Var<T> {
     #[track_caller]
     pub fn ternary<U: Element, O: Ternary<T, U>>(self, b: Var<U>, c: Var<U>) -> Var<U> {
         let inputs = [self.erase(), b.erase(), c.erase()];
-        self.tape
-            .elementwise(const { &Elementwise::ternary::<T, U, O>() }, inputs)
-            .assume()
+        self.tape.elementwise3(O::described(), inputs).assume()
     }
 
     /// The number that the variable holds everywhere, where that is known without computing.

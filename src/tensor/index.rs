@@ -1,6 +1,6 @@
 //! Looking at elements and changing them.
 
-use super::{Storage, Tensor};
+use super::Tensor;
 use crate::element::Element;
 use crate::kernel::copy::{Positions, coalesce};
 use crate::shape::{Layout, Shape, or_panic};
