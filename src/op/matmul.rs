@@ -36,6 +36,9 @@ impl Operation for Matmul {
         if a[a.rank() - 1] != b[b.rank() - 2] {
             return Err(format!("inner sizes differ: {a} x {b}"));
         }
+        if a.rank() == 2 && b.rank() == 2 {
+            return Ok((dtype, Shape::from([rows, columns])));
+        }
         let Some(batch) = batch(a).broadcast(&batch(b)) else {
             return Err(format!(
                 "the axes before the last two do not broadcast: {a} x {b}"
@@ -100,6 +103,13 @@ fn products<T: Number>(a: &Input<'_>, b: &Input<'_>, out: &mut [T]) {
     );
     if out.is_empty() {
         return;
+    }
+    if x.shape().rank() == 2 && y.shape().rank() == 2 {
+        let (x, y) = (
+            matrix(a.storage(), x, x.offset()),
+            matrix(b.storage(), y, y.offset()),
+        );
+        return matmul(x, y, out);
     }
     if x.shape().rank() > 2 && y.shape().rank() == 2 {
         let shape = x.shape();

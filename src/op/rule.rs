@@ -5,14 +5,16 @@ use super::{reduce, view};
 use crate::element::{Float, with_float};
 use crate::kernel::reduce::Reduction;
 use crate::shape::Shape;
-use crate::tape::{AnyVar, Arena, Elementwise, Node, Op, Operation, Pullback, Var, View};
+use crate::tape::{
+    AnyVar, Arena, Elementwise, Node, Op, Operation, Pullback, SharedShape, Var, View,
+};
 use std::rc::Rc;
 
 /// The part of a node that its rule needs, apart from the tape.
 pub(crate) enum Rule {
     Elementwise(&'static Elementwise),
     View(View),
-    Reduce(Reduction, Box<[usize]>),
+    Reduce(Reduction, SharedShape),
     Call(Rc<dyn Operation>),
 }
 

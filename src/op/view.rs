@@ -4,7 +4,7 @@
 use super::table::{Domain, Row, Shapes, row};
 use crate::element::{Element, Float};
 use crate::shape::{
-    Axes, Shape, or_panic, resolve_axes, resolve_expand, resolve_insertion,
+    Axes, Shape, few, or_panic, resolve_axes, resolve_expand, resolve_insertion,
     resolve_matrix_transposition, resolve_permutation, resolve_reshape, resolve_slice,
     resolve_squeeze, resolve_transposition,
 };
@@ -21,7 +21,7 @@ pub(super) fn vjp<T: Float>(view: &View, pullback: &Pullback<'_>) -> Var<T> {
         View::Alias | View::Expand => ct,
         View::Reshape => ct.reshape(shape),
         View::Permute(order) => {
-            let mut inverse: SmallVec<[usize; 4]> = SmallVec::from_elem(0, order.len());
+            let mut inverse = few(order.iter().copied());
             order
                 .iter()
                 .enumerate()
@@ -53,11 +53,7 @@ pub(super) fn vjp<T: Float>(view: &View, pullback: &Pullback<'_>) -> Var<T> {
 impl<T: Element> Var<T> {
     #[track_caller]
     fn ordered(self, order: SmallVec<[usize; 4]>) -> Self {
-        let shape = self.shape();
-        let shape = order.iter().map(|&a| shape[a]).collect();
-        self.tape()
-            .view(View::Permute(order.as_slice().into()), self.erase(), shape)
-            .assume()
+        self.tape().permute(self.erase(), &order).assume()
     }
 
     /// The same elements in the same row-major order under another shape of the same size.

@@ -69,11 +69,13 @@ impl Graph {
             _ => {}
         }
         let mut storage = self.pool.acquire(node.dtype, node.shape.size());
-        let inputs: SmallVec<[Input<'_>; 3]> = node
-            .inputs
-            .iter()
-            .map(|&i| input(&self.nodes[i as usize], self.values[i as usize].as_ref()))
-            .collect();
+        let mut inputs: SmallVec<[Input<'_>; 3]> = SmallVec::new();
+        for &i in &node.inputs {
+            inputs.push(input(
+                &self.nodes[i as usize],
+                self.values[i as usize].as_ref(),
+            ));
+        }
         evaluate(node, &inputs, unshared(&mut storage))?;
         Ok(Some(Buffer::plain(storage)))
     }

@@ -1,5 +1,6 @@
 //! Axes counted from the front or, when negative, from the back.
 
+use super::few;
 use smallvec::SmallVec;
 use std::ops::RangeFull;
 
@@ -62,7 +63,7 @@ pub(crate) fn resolve_axis(axis: isize, rank: usize) -> Result<usize, String> {
 /// The axes as indices in ascending order, or a message that says which is out of range or repeated.
 pub(crate) fn resolve_axes(axes: &impl Axes, rank: usize) -> Result<SmallVec<[usize; 4]>, String> {
     let Some(named) = axes.named() else {
-        return Ok((0..rank).collect());
+        return Ok(few(0..rank));
     };
     let mut resolved = SmallVec::new();
     for &axis in named {

@@ -1,16 +1,28 @@
 //! How the elements of a tensor lie in its storage.
 
-use super::Shape;
+use super::{Shape, few};
 use smallvec::SmallVec;
 
 /// Shape, strides and offset: element `[i, j, ..]` lies at `offset + i * strides[0] + j * strides[1] + ..`.
 ///
 /// Every method that returns a layout describes the same storage seen otherwise; nothing is copied.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Layout {
     shape: Shape,
     strides: SmallVec<[isize; 4]>,
     offset: usize,
+}
+
+impl Clone for Layout {
+    #[inline]
+    fn clone(&self) -> Self {
+        let strides = few(self.strides.iter().copied());
+        Layout {
+            shape: self.shape.clone(),
+            strides,
+            offset: self.offset,
+        }
+    }
 }
 
 impl Layout {
@@ -72,14 +84,14 @@ impl Layout {
     pub fn permute(&self, order: &[usize]) -> Layout {
         Layout {
             shape: order.iter().map(|&a| self.shape[a]).collect(),
-            strides: order.iter().map(|&a| self.strides[a]).collect(),
+            strides: few(order.iter().map(|&a| self.strides[a])),
             offset: self.offset,
         }
     }
 
     /// `count` elements along `axis` from `start` on, `step` apart; `step` may be negative.
     pub fn slice(&self, axis: usize, start: usize, count: usize, step: isize) -> Layout {
-        let mut strides = self.strides.clone();
+        let mut strides = few(self.strides.iter().copied());
         let moved = if count == 0 {
             0
         } else {
@@ -96,12 +108,10 @@ impl Layout {
     /// Broadcast to `shape`; `self.shape()` must broadcast to it.
     pub fn expand(&self, shape: &Shape) -> Layout {
         let lead = shape.rank() - self.shape.rank();
-        let strides = (0..shape.rank())
-            .map(|i| match i.checked_sub(lead) {
-                Some(j) if self.shape[j] == shape[i] => self.strides[j],
-                _ => 0,
-            })
-            .collect();
+        let strides = few((0..shape.rank()).map(|i| match i.checked_sub(lead) {
+            Some(j) if self.shape[j] == shape[i] => self.strides[j],
+            _ => 0,
+        }));
         Layout {
             shape: shape.clone(),
             strides,
@@ -169,7 +179,7 @@ impl Layout {
 
 /// The strides of row-major order without gaps.
 pub(crate) fn contiguous_strides(shape: &[usize]) -> SmallVec<[isize; 4]> {
-    let mut strides = SmallVec::from_elem(0, shape.len());
+    let mut strides = few(shape.iter().map(|_| 0));
     let mut stride = 1;
     for (s, &n) in strides.iter_mut().zip(shape).rev() {
         *s = stride;

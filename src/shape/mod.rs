@@ -17,6 +17,23 @@ pub(crate) use view::{
     resolve_squeeze, resolve_stack, resolve_transposition,
 };
 
+/// Sizes, strides or axes, which are few: `SmallVec` collects them one by one behind a check of its capacity, and this is done
+/// several times for every node.
+#[inline]
+pub(crate) fn few<T: Copy + Default>(items: impl IntoIterator<Item = T>) -> SmallVec<[T; 4]> {
+    let mut items = items.into_iter();
+    let mut buffer = [T::default(); 4];
+    for len in 0..4 {
+        match items.next() {
+            Some(item) => buffer[len] = item,
+            None => return SmallVec::from_buf_and_len(buffer, len),
+        }
+    }
+    let mut all = SmallVec::from_buf(buffer);
+    all.extend(items);
+    all
+}
+
 /// The size of each axis of a tensor. A scalar has none.
 ///
 /// ```
@@ -60,23 +77,29 @@ impl Shape {
 
     /// The same sizes without the axis `axis`.
     pub(crate) fn without(&self, axis: usize) -> Shape {
-        let mut dims = self.0.clone();
-        dims.remove(axis);
-        Shape(dims)
+        self.iter()
+            .enumerate()
+            .filter(|&(i, _)| i != axis)
+            .map(|(_, &n)| n)
+            .collect()
     }
 
     /// The same sizes with an axis of size `size` put in before `axis`.
     pub(crate) fn with_inserted(&self, axis: usize, size: usize) -> Shape {
-        let mut dims = self.0.clone();
-        dims.insert(axis, size);
-        Shape(dims)
+        let (before, after) = self.split_at(axis);
+        before
+            .iter()
+            .copied()
+            .chain([size])
+            .chain(after.iter().copied())
+            .collect()
     }
 
     /// The same sizes but for that of `axis`.
     pub(crate) fn with_size(&self, axis: usize, size: usize) -> Shape {
-        let mut dims = self.0.clone();
-        dims[axis] = size;
-        Shape(dims)
+        let mut shape = self.clone();
+        shape.0[axis] = size;
+        shape
     }
 
     /// The shape that two shapes broadcast to, by NumPy's rule: aligned at the last axis, sizes agree or one of them is 1.
@@ -152,14 +175,7 @@ impl Deref for Shape {
 impl From<&[usize]> for Shape {
     #[inline]
     fn from(dims: &[usize]) -> Self {
-        Shape(match *dims {
-            [] => SmallVec::new(),
-            [a] => SmallVec::from_buf_and_len([a, 0, 0, 0], 1),
-            [a, b] => SmallVec::from_buf_and_len([a, b, 0, 0], 2),
-            [a, b, c] => SmallVec::from_buf_and_len([a, b, c, 0], 3),
-            [a, b, c, d] => SmallVec::from_buf_and_len([a, b, c, d], 4),
-            _ => SmallVec::from_slice(dims),
-        })
+        Shape(few(dims.iter().copied()))
     }
 }
 
@@ -191,7 +207,7 @@ impl From<&Shape> for Shape {
 
 impl FromIterator<usize> for Shape {
     fn from_iter<I: IntoIterator<Item = usize>>(dims: I) -> Self {
-        Shape(dims.into_iter().collect())
+        Shape(few(dims))
     }
 }
 

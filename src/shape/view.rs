@@ -3,7 +3,7 @@
 //! Each function turns arguments into indices and sizes, or says why they do not fit. Messages
 //! leave out the name of the operation, which [`or_panic`] puts before them.
 
-use super::{Axes, Shape, resolve_axis};
+use super::{Axes, Shape, few, resolve_axis};
 use smallvec::SmallVec;
 use std::ops::{Bound, RangeBounds};
 
@@ -51,7 +51,7 @@ pub(crate) fn resolve_permutation(
     rank: usize,
 ) -> Result<SmallVec<[usize; 4]>, String> {
     let Some(named) = axes.named() else {
-        return Ok((0..rank).collect());
+        return Ok(few(0..rank));
     };
     if named.len() != rank {
         return Err(format!("{named:?} is not a permutation of the {rank} axes"));
@@ -74,7 +74,7 @@ pub(crate) fn resolve_transposition(
     rank: usize,
 ) -> Result<SmallVec<[usize; 4]>, String> {
     let (a, b) = (resolve_axis(a, rank)?, resolve_axis(b, rank)?);
-    let mut order: SmallVec<[usize; 4]> = (0..rank).collect();
+    let mut order = few(0..rank);
     order.swap(a, b);
     Ok(order)
 }

@@ -24,7 +24,7 @@ pub(crate) struct Node {
 /// The nodes that a node reads.
 pub(crate) type NodeInputs = SmallVec<[u32; 3]>;
 
-/// A shape that many nodes have.
+/// A shape, or a list of axes, that many nodes have.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedShape(Rc<Shape>);
 
@@ -61,7 +61,7 @@ pub(crate) enum Op {
     /// The elements of the input seen otherwise.
     View(View),
     /// Elements combined along axes (ascending), which vanish.
-    Reduce(Reduction, Box<[usize]>),
+    Reduce(Reduction, SharedShape),
     /// Anything else.
     Call(Rc<dyn Operation>),
 }
@@ -74,7 +74,7 @@ pub(crate) enum View {
     /// The same elements in the same order.
     Reshape,
     /// Axis `i` of the result is axis `order[i]` of the input.
-    Permute(Box<[usize]>),
+    Permute(SharedShape),
     /// Along `axis`, every `step`th element from `start` on; a negative step walks backwards.
     Slice {
         axis: usize,

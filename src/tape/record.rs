@@ -107,6 +107,19 @@ impl Graph {
         self.share(&both)
     }
 
+    /// Records a view.
+    #[track_caller]
+    fn view(&mut self, view: View, input: u32, shape: &Shape) -> u32 {
+        let shape = self.share(shape);
+        let node = self.node(input);
+        let (dtype, tracked) = (node.dtype, node.tracked);
+        // One number everywhere stays that, however it is seen.
+        if let Op::Fill(number) = node.op {
+            return self.push(Op::Fill(number), SmallVec::new(), shape, dtype, false);
+        }
+        self.push(Op::View(view), smallvec![input], shape, dtype, tracked)
+    }
+
     /// A shape for a node; one that was recorded lately is used again.
     pub(crate) fn share(&mut self, shape: &Shape) -> SharedShape {
         /// How many shapes a tape remembers.
@@ -324,22 +337,23 @@ impl TapeRef {
     #[track_caller]
     pub(crate) fn view(self, view: View, input: AnyVar, shape: Shape) -> AnyVar {
         let arena = self.shared("view", &[input]);
+        self.var(arena.graph.borrow_mut().view(view, input.index, &shape))
+    }
+
+    /// Records the axes in another order. An order that undoes the one before leads back to what that was applied to.
+    #[track_caller]
+    pub(crate) fn permute(self, input: AnyVar, order: &[usize]) -> AnyVar {
+        let arena = self.shared("permute", &[input]);
         let mut graph = arena.graph.borrow_mut();
         let node = graph.node(input.index);
-        let (dtype, tracked) = (node.dtype, node.tracked);
-        // One number everywhere stays that, however it is seen.
-        if let Some(number) = graph.filled(input.index) {
-            let shape = graph.share(&shape);
-            return self.var(graph.push(Op::Fill(number), SmallVec::new(), shape, dtype, false));
+        if let Op::View(View::Permute(before)) = &node.op
+            && order.iter().enumerate().all(|(i, &axis)| before[axis] == i)
+        {
+            return self.var(node.inputs[0]);
         }
-        let shape = graph.share(&shape);
-        self.var(graph.push(
-            Op::View(view),
-            smallvec![input.index],
-            shape,
-            dtype,
-            tracked,
-        ))
+        let shape: Shape = order.iter().map(|&axis| node.shape[axis]).collect();
+        let order = graph.share(&Shape::from(order));
+        self.var(graph.view(View::Permute(order), input.index, &shape))
     }
 
     /// Records the end of tracking: the same value, of which no gradient is asked.
@@ -370,7 +384,7 @@ impl TapeRef {
         let kept = (0..node.shape.rank()).filter(|a| !axes.contains(a));
         let shape: Shape = kept.map(|a| node.shape[a]).collect();
         let (dtype, tracked) = (node.dtype, node.tracked);
-        let op = Op::Reduce(reduction, axes.into());
+        let op = Op::Reduce(reduction, graph.share(&Shape::from(axes)));
         let shape = graph.share(&shape);
         self.var(graph.push(op, smallvec![input.index], shape, dtype, tracked))
     }
@@ -383,15 +397,14 @@ impl TapeRef {
     pub fn record(self, operation: impl Operation, inputs: &[AnyVar]) -> AnyVar {
         let arena = self.shared(operation.name(), inputs);
         let mut graph = arena.graph.borrow_mut();
-        let indices: NodeInputs = inputs.iter().map(|v| v.index).collect();
+        let mut indices = NodeInputs::new();
+        inputs.iter().for_each(|input| indices.push(input.index));
         let outcome = {
-            let described: SmallVec<[(Dtype, &Shape); 3]> = indices
-                .iter()
-                .map(|&i| {
-                    let node = graph.node(i);
-                    (node.dtype, &*node.shape)
-                })
-                .collect();
+            let mut described: SmallVec<[(Dtype, &Shape); 3]> = SmallVec::new();
+            for &i in &indices {
+                let node = graph.node(i);
+                described.push((node.dtype, &node.shape));
+            }
             operation.output(&described)
         };
         let (dtype, shape) = match outcome {

@@ -94,7 +94,8 @@ pub(crate) fn pull_back(
         let (rule, inputs) = {
             let mut graph = graph.borrow_mut();
             let node = graph.node(index);
-            let inputs: SmallVec<[AnyVar; 3]> = node.inputs.iter().map(|&i| tape.var(i)).collect();
+            let mut inputs: SmallVec<[AnyVar; 3]> = SmallVec::new();
+            node.inputs.iter().for_each(|&i| inputs.push(tape.var(i)));
             let (rule, location) = (op::Rule::of(node), node.location);
             graph.attributed = Some(location);
             (rule, inputs)
