@@ -159,8 +159,8 @@ fn small_ops(c: &mut Criterion) {
             let x = tape.leaf(&start);
             let mut y = x;
             for _ in 0..500 {
-                y = y * 1.0001;
-                y = y + 0.0001;
+                y *= 1.0001;
+                y += 0.0001;
             }
             let y = y.sum();
             let dx = y.gradient(x);

@@ -125,7 +125,7 @@ fn show(line: &str, epoch: usize) -> std::io::Result<()> {
     if out.is_terminal() {
         write!(out, "\r{line}")?;
         out.flush()
-    } else if epoch == 1 || epoch % 5 == 0 {
+    } else if epoch == 1 || epoch.is_multiple_of(5) {
         writeln!(out, "{line}")
     } else {
         Ok(())

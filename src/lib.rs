@@ -11,6 +11,7 @@
 //! ```
 
 pub mod activation;
+pub mod check;
 pub mod data;
 mod element;
 mod error;

@@ -231,10 +231,12 @@ impl Kernel {
         Kernel {
             inputs: [A::DTYPE, B::DTYPE, B::DTYPE],
             output: F::Output::DTYPE,
-            // SAFETY: by the contract of `Kernel::call`.
             call: |x, out, n| match (x[0].single, x[1].single) {
+                // SAFETY: by the contract of `Kernel::call`.
                 (false, false) => pass(unsafe { pair::<A, B, F, Each, Each>(x, out, n) }),
+                // SAFETY: as above.
                 (false, true) => pass(unsafe { pair::<A, B, F, Each, One>(x, out, n) }),
+                // SAFETY: as above.
                 (true, _) => pass(unsafe { pair::<A, B, F, One, Each>(x, out, n) }),
             },
         }

@@ -3,7 +3,7 @@
 use super::table::{Domain, Row, Shapes, row};
 use crate::element::{Dtype, Element, Number, with_dtype};
 use crate::kernel::place::place;
-use crate::shape::{Layout, Shape, or_panic, resolve_axis};
+use crate::shape::{Layout, Shape, or_panic, resolve_axis, resolve_insertion, resolve_split};
 use crate::tape::{AnyVar, Input, Operation, Output, Pullback, Reads, Var};
 
 /// Inputs one after another along an axis.
@@ -78,12 +78,14 @@ struct Dilate {
 
 impl Dilate {
     fn size(&self, count: usize) -> usize {
-        let spread = if count == 0 {
-            0
-        } else {
-            (count - 1) * (self.gap + 1) + 1
+        let spread = match count.checked_sub(1) {
+            None => 0,
+            Some(gaps) => gaps.saturating_mul(self.gap + 1).saturating_add(1),
         };
-        self.before + spread + self.after
+        // A size that is out of range is refused as too large, not wrapped around.
+        spread
+            .saturating_add(self.before)
+            .saturating_add(self.after)
     }
 }
 
@@ -179,9 +181,14 @@ impl<T: Element> Var<T> {
         };
         let shape = first.tape().shape_of("stack", first.erase());
         for other in rest {
-            let other = other.tape().shape_of("stack", other.erase());
+            let (tape, other) = (other.tape(), other.tape().shape_of("stack", other.erase()));
+            assert!(
+                tape == first.tape(),
+                "stack: the variables are of two different tapes"
+            );
             assert!(other == shape, "stack: shapes differ: {shape} and {other}");
         }
+        or_panic("stack", resolve_insertion(axis, shape.rank()));
         let mut lifted = Vec::with_capacity(variables.len());
         for variable in variables {
             lifted.push(variable.unsqueeze(axis));
@@ -204,12 +211,7 @@ impl<T: Element> Var<T> {
     #[track_caller]
     pub fn split(self, sizes: &[usize], axis: isize) -> Vec<Self> {
         let shape = self.tape().shape_of("split", self.erase());
-        let axis = or_panic("split", resolve_axis(axis, shape.rank()));
-        let total: usize = sizes.iter().sum();
-        assert!(
-            total == shape[axis],
-            "split: sizes {sizes:?} do not add up to axis {axis} of {shape}"
-        );
+        let axis = or_panic("split", resolve_split(sizes, axis, &shape));
         let mut parts = Vec::with_capacity(sizes.len());
         let mut start = 0;
         for &size in sizes {

@@ -185,6 +185,10 @@ impl<T: Number> Var<T> {
             a.rank() > 0 && b.rank() > 0,
             "matmul: a scalar has no axis to sum over: {a} x {b}"
         );
+        assert!(
+            self.tape() == other.tape(),
+            "matmul: the variables are of two different tapes"
+        );
         let inner = (a[a.rank() - 1], b[b.rank().saturating_sub(2)]);
         assert!(inner.0 == inner.1, "matmul: inner sizes differ: {a} x {b}");
         if a.rank() >= 2 && b.rank() >= 2 {

@@ -196,7 +196,7 @@ impl<T: Number> Var<T> {
         while count > 1 {
             let half = (count / 2) as isize;
             let pairs = x.slice(-1, ..half) * x.slice(-1, half..2 * half);
-            x = if count % 2 == 0 {
+            x = if count.is_multiple_of(2) {
                 pairs
             } else {
                 Var::concat(&[pairs, x.slice(-1, 2 * half..)], -1)

@@ -330,6 +330,8 @@ impl<T: Element> Var<T> {
     }
 }
 
+/// From the second element to the one before the last.
+const INNER: std::ops::Range<isize> = std::ops::Range { start: 1, end: -1 };
 const ANY: &[Domain] = &[Domain::Interval(-2.0, 2.0)];
 const MATRICES: Shapes = Shapes::Given(&[&[&[2, 3]], &[&[4, 2, 3]], &[&[0, 3]], &[&[2, 1, 3, 2]]]);
 const SIX: Shapes = Shapes::Given(&[&[&[6]], &[&[2, 3]], &[&[3, 1, 2]]]);
@@ -376,7 +378,7 @@ pub(super) const ROWS: &[Row] = &[
         "slice",
         ANY,
         Shapes::Given(&[&[&[2, 4]], &[&[3, 5, 2]], &[&[0, 3]]]),
-        |x| x[0].slice(1, 1..-1)
+        |x| x[0].slice(1, INNER)
     ),
     row!("slice to none", ANY, MATRICES, |x| x[0].slice(-1, 1..1)),
     row!(
@@ -391,6 +393,6 @@ pub(super) const ROWS: &[Row] = &[
         "flip of slice",
         ANY,
         Shapes::Given(&[&[&[7]], &[&[6, 2]]]),
-        |x| x[0].flip(0).slice_step(0, 1..-1, 2)
+        |x| x[0].flip(0).slice_step(0, INNER, 2)
     ),
 ];

@@ -131,14 +131,18 @@ impl Graph {
     /// will, and is seen by nobody else.
     fn overwritable(&mut self, index: u32) -> Option<usize> {
         let node = &self.nodes[index as usize];
+        let size = node.shape.size();
         (0..node.inputs.len()).find(|&k| {
             let i = node.inputs[k] as usize;
             self.scratch.uses[i] == 1
                 && self.nodes[i].dtype == node.dtype
                 && self.nodes[i].shape == node.shape
-                && self.values[i]
-                    .as_mut()
-                    .is_some_and(|v| v.layout.is_none() && v.storage.is_unique())
+                && self.values[i].as_mut().is_some_and(|v| {
+                    // A view of the first part of a longer buffer lies plain too, but cannot become the result.
+                    v.layout.is_none()
+                        && v.storage.as_slice().len() == size
+                        && v.storage.is_unique()
+                })
         })
     }
 }

@@ -22,6 +22,9 @@ impl Graph {
     /// Fills `scratch.order` with the nodes to compute, in order, and `scratch.uses` with the readers of each value.
     pub(super) fn plan(&mut self, targets: &[u32]) {
         let scratch = &mut self.scratch;
+        if std::mem::replace(&mut scratch.running, true) {
+            scratch.uses.clear();
+        }
         scratch.uses.resize(self.nodes.len(), 0);
         scratch.order.clear();
         // Inputs come before what reads them, so one walk backwards from the last target meets every reader
@@ -86,6 +89,7 @@ impl Graph {
     /// Puts the counts back to zero.
     pub(super) fn unplan(&mut self, targets: &[u32]) {
         let scratch = &mut self.scratch;
+        scratch.running = false;
         for &target in targets {
             scratch.uses[target as usize] = 0;
         }

@@ -46,6 +46,8 @@ pub(crate) struct Scratch {
     /// For each node: how many readers are still to run.
     pub uses: Vec<u32>,
     pub order: Vec<u32>,
+    /// Whether a run is under way, or was when a kernel panicked and left its counts behind.
+    pub running: bool,
 }
 
 impl Graph {
@@ -60,6 +62,17 @@ impl Graph {
         self.differentiated = false;
         self.inference = false;
         self.attributed = None;
+    }
+
+    /// Forgets the nodes from number `len` on, to which no handle was given out.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.nodes.truncate(len);
+        self.values.truncate(len);
+        for number in &mut self.numbers {
+            if number.is_some_and(|(_, _, index)| index as usize >= len) {
+                *number = None;
+            }
+        }
     }
 }
 

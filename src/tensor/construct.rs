@@ -368,7 +368,7 @@ mod tests {
     #[test]
     fn rank_zero_and_empty_axes() {
         assert_eq!(Tensor::<f32>::ones([]).to_vec(), [1.0]);
-        assert_eq!(Tensor::<f32>::ones([0, 3]).to_vec(), []);
+        assert!(Tensor::<f32>::ones([0, 3]).to_vec().is_empty());
         assert_eq!(Tensor::<f32>::eye(0).shape()[..], [0, 0]);
         assert_eq!(Tensor::from_fn([], |index| index.len() as i64).item(), 0);
         assert_eq!(Tensor::from_fn([2, 0], |_| 1.0).shape()[..], [2, 0]);
@@ -412,7 +412,7 @@ mod tests {
         let x = Tensor::linspace(0.1f64, 0.7, 7);
         assert_eq!((x[[0]], x[[6]]), (0.1, 0.7));
         assert_eq!(Tensor::linspace(2.0f32, 5.0, 1).to_vec(), [2.0]);
-        assert_eq!(Tensor::linspace(2.0f32, 5.0, 0).to_vec(), []);
+        assert!(Tensor::linspace(2.0f32, 5.0, 0).to_vec().is_empty());
         assert_eq!(Tensor::linspace(3.0f32, -3.0, 3).to_vec(), [3.0, 0.0, -3.0]);
     }
 

@@ -509,7 +509,7 @@ mod tests {
 
     #[test]
     fn a_longer_storage_is_not_seen() {
-        let mut storage = Storage::<f32>::zeroed(4, 10);
+        let mut storage = crate::tensor::Storage::<f32>::zeroed(4, 10);
         storage.copy_from_slice(&[1.0, 2.0, 3.0, 4.0]);
         let mut x = Tensor::from_parts(Arc::new(storage), Layout::contiguous(Shape::from([3])));
         assert_eq!((x.to_vec(), x.len()), (vec![1.0, 2.0, 3.0], 3));

@@ -96,8 +96,11 @@ impl Pool {
     }
 
     /// Takes a buffer that [`acquire`](Pool::acquire) gave back, if nobody else can see it any more.
-    pub fn release(&mut self, storage: AnyStorage) {
-        self.live = self.live.saturating_sub(storage.bytes());
+    pub fn release(&mut self, mut storage: AnyStorage) {
+        // A buffer is in use as long as anyone can see it: a view of it, a leaf, a tensor.
+        if storage.is_unique() {
+            self.live = self.live.saturating_sub(storage.bytes());
+        }
         self.recycle(storage);
     }
 

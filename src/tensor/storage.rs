@@ -125,7 +125,7 @@ mod tests {
         storage[2] = 5.0;
         storage.set_len(10);
         assert_eq!(storage[2..4], [5.0, 0.0]);
-        assert_eq!(&Storage::<bool>::zeroed(0, 0)[..], []);
+        assert!(Storage::<bool>::zeroed(0, 0)[..].is_empty());
         assert_eq!(&storage.clone()[..], &storage[..]);
     }
 }

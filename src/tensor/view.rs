@@ -314,8 +314,14 @@ mod tests {
         assert_eq!(empty.flip([0, 1]).t().shape()[..], [3, 0]);
         assert_eq!(empty.reshape([7, 0, 2]).len(), 0);
         assert_eq!(empty.slice(0, ..).slice(1, 3..).shape()[..], [0, 0]);
-        assert_eq!(empty.expand([4, 0, 3]).to_vec(), []);
-        assert_eq!(Tensor::from([1, 2]).slice(0, 2..).flip(0).to_vec(), []);
+        assert!(empty.expand([4, 0, 3]).to_vec().is_empty());
+        assert!(
+            Tensor::from([1, 2])
+                .slice(0, 2..)
+                .flip(0)
+                .to_vec()
+                .is_empty()
+        );
         assert_eq!(Tensor::from([1, 2]).t(), Tensor::from([1, 2]));
         let x = Tensor::from([1, 2, 3]).slice_step(0, 1.., usize::MAX);
         assert_eq!(x, Tensor::from([2]));

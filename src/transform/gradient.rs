@@ -188,19 +188,26 @@ impl<T: Element> Var<T> {
             shape.rank() == 0,
             "gradient: the output has shape {shape}, but must be a scalar: take its sum, or use vjp"
         );
-        differentiable("gradient", self.erase());
-        let seed = op::seed(self.erase());
-        let cotangents = pull(self.erase(), seed, &xs);
-        let mut k = 0;
-        cotangents.map(|cotangent| {
-            let Some(cotangent) = cotangent else {
-                panic!(
-                    "gradient: {:?} does not depend on variable {k}, {:?}",
-                    self, xs[k]
-                );
-            };
-            k += 1;
-            cotangent
+        let output = self.erase();
+        differentiable("gradient", output);
+        let wrt = wanted(output, &xs);
+        let before = self.tape.len();
+        let cotangents = pull_back(output, op::seed(output), &wrt);
+        if let Some(k) = cotangents.iter().position(Option::is_none) {
+            // What was recorded for the others is of no use.
+            self.tape
+                .arena("gradient")
+                .graph
+                .borrow_mut()
+                .truncate(before);
+            panic!(
+                "gradient: {self:?} does not depend on variable {k}, {:?}",
+                xs[k]
+            );
+        }
+        std::array::from_fn(|k| match cotangents[k] {
+            Some(cotangent) => cotangent.assume(),
+            None => unreachable!("looked at above"),
         })
     }
 
@@ -238,17 +245,18 @@ impl<T: Element> Var<T> {
             self.tape == cotangent.tape,
             "vjp: the variables are of two different tapes"
         );
-        differentiable("vjp", self.erase());
-        pull(self.erase(), cotangent.erase(), &xs)
+        let output = self.erase();
+        differentiable("vjp", output);
+        let wrt = wanted(output, &xs);
+        let cotangents = pull_back(output, cotangent.erase(), &wrt);
+        std::array::from_fn(|k| cotangents[k].map(AnyVar::assume))
     }
 }
 
+/// The variables that derivatives are wanted of; panics at the caller's line unless there can be any, before anything is
+/// recorded.
 #[track_caller]
-fn pull<U: Element, const N: usize>(
-    output: AnyVar,
-    cotangent: AnyVar,
-    xs: &[Var<U>; N],
-) -> [Option<Var<U>>; N] {
+fn wanted<U: Element, const N: usize>(output: AnyVar, xs: &[Var<U>; N]) -> [AnyVar; N] {
     let erased = xs.map(Var::erase);
     for &x in &erased {
         differentiable("gradient", x);
@@ -263,14 +271,19 @@ fn pull<U: Element, const N: usize>(
             "gradient: {x:?} is a constant, or depends on constants only; record it with leaf"
         );
     }
-    let cotangents = pull_back(output, cotangent, &erased);
-    std::array::from_fn(|k| cotangents[k].map(AnyVar::assume))
+    erased
 }
 
 /// Panics at the caller's line unless derivatives with respect to the variable's type exist.
 #[track_caller]
 fn differentiable(operation: &str, variable: AnyVar) {
-    let dtype = variable.dtype();
+    let dtype = variable
+        .tape
+        .arena(operation)
+        .graph
+        .borrow()
+        .node(variable.index)
+        .dtype;
     assert!(
         dtype.is_float(),
         "{operation}: {variable:?} holds {dtype}, which has no derivatives"

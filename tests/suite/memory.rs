@@ -1,0 +1,210 @@
+//! Memory: flat over many steps, given back by a thread that ends.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicIsize, Ordering};
+use wengert::{Tape, Tensor, Var, rng};
+
+/// Counts the bytes of the threads that ask for it, apart from those of the tests that run beside.
+struct Counting;
+
+thread_local! {
+    /// The bytes that this thread allocated, less those that it freed.
+    static HERE: Cell<isize> = const { Cell::new(0) };
+    /// Whether this thread adds to `THERE`.
+    static COUNTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The bytes of a thread that may have ended.
+static THERE: AtomicIsize = AtomicIsize::new(0);
+
+fn count(bytes: isize) {
+    HERE.with(|here| here.set(here.get() + bytes));
+    if COUNTED.get() {
+        THERE.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: every call is passed on to the system's allocator as it came; counting does not allocate,
+// since the counters are constants at first and need no destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        // SAFETY: the caller's promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        // SAFETY: the caller's promises.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        // SAFETY: the caller's promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size as isize - layout.size() as isize);
+        // SAFETY: the caller's promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The parameters and data of a small network, and a step of gradient descent.
+struct Training {
+    x: Tensor<f32>,
+    y: Tensor<f32>,
+    parameters: [Tensor<f32>; 4],
+}
+
+impl Training {
+    fn new() -> Self {
+        let mut rng = rng(1);
+        Training {
+            x: Tensor::from([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]),
+            y: Tensor::from([[0.0], [1.0], [1.0], [0.0]]),
+            parameters: [
+                Tensor::uniform([2, 4], -1.0, 1.0, &mut rng),
+                Tensor::zeros([4]),
+                Tensor::uniform([4, 1], -1.0, 1.0, &mut rng),
+                Tensor::zeros([1]),
+            ],
+        }
+    }
+
+    fn step(&mut self, tape: &Tape) -> f32 {
+        let p = self.parameters.each_ref().map(|p| tape.leaf(p));
+        let hidden = (tape.constant(&self.x).matmul(p[0]) + p[1]).maximum(0.0);
+        let off = hidden.matmul(p[2]) + p[3] - tape.constant(&self.y);
+        let loss: Var = (off * off).mean();
+        let gradients = loss.gradients(p);
+        let updated: [Var; 4] = std::array::from_fn(|k| p[k] - gradients[k] * 0.05);
+        let (loss, updated) = tape.run((loss, updated));
+        self.parameters = updated;
+        loss.item()
+    }
+}
+
+#[test]
+fn a_hundred_thousand_steps_leave_memory_flat() {
+    let mut training = Training::new();
+    let mut tape = Tape::new();
+    let mut losses = Vec::with_capacity(2);
+    let mut after = |steps: usize| {
+        for _ in 0..steps {
+            training.step(&tape);
+            tape.reset();
+        }
+        losses.push(training.step(&tape));
+        tape.reset();
+        HERE.get()
+    };
+    let warm = after(1_000);
+    let end = after(100_000);
+    assert_eq!(end, warm, "bytes after 1,000 and 101,000 steps");
+    assert!(losses[1] < losses[0], "{losses:?}");
+}
+
+#[test]
+fn tapes_made_anew_reuse_the_memory_of_those_dropped() {
+    let mut training = Training::new();
+    let mut after = |steps: usize| {
+        for _ in 0..steps {
+            training.step(&Tape::new());
+        }
+        HERE.get()
+    };
+    let warm = after(100);
+    assert_eq!(after(5_000), warm, "bytes after 100 and 5,100 tapes");
+}
+
+#[test]
+fn steps_of_changing_size_do_not_pile_up() {
+    let mut tape = Tape::new();
+    let cycle = |tape: &mut Tape| {
+        for size in (1..200).chain((1..200).rev()) {
+            let x = tape.leaf(&Tensor::<f32>::ones([size, 3]));
+            let y = (x.exp() * x).sum();
+            y.gradient(x).value();
+            tape.reset();
+        }
+        // Two small steps: what the last large ones left is idle, and freed.
+        for _ in 0..3 {
+            let x = tape.leaf(&Tensor::<f32>::ones([1]));
+            x.exp().value();
+            tape.reset();
+        }
+        HERE.get()
+    };
+    cycle(&mut tape);
+    let warm = cycle(&mut tape);
+    for _ in 0..5 {
+        assert_eq!(cycle(&mut tape), warm);
+    }
+}
+
+#[test]
+fn a_thread_that_ends_frees_its_arenas() {
+    let bytes = |work: fn()| {
+        let before = THERE.load(Ordering::Relaxed);
+        let thread = std::thread::spawn(move || {
+            COUNTED.set(true);
+            work();
+        });
+        thread.join().expect("the thread ends well");
+        THERE.load(Ordering::Relaxed) - before
+    };
+    // What the end of a thread frees of its beginning is the same without work.
+    let idle = bytes(|| ());
+    let worked = bytes(|| {
+        let tapes = [Tape::new(), Tape::new(), Tape::new()];
+        for tape in &tapes {
+            let x = tape.leaf(&Tensor::<f32>::ones([1000, 100]));
+            let y = (x * x).sum();
+            y.gradient(x).value();
+        }
+        // One of them is never dropped.
+        let [first, ..] = tapes;
+        std::mem::forget(first);
+    });
+    assert_eq!(worked, idle, "bytes that the thread left");
+}
+
+#[test]
+fn memory_of_a_value_outlives_its_tape() {
+    let value = {
+        let tape = Tape::new();
+        let x = tape.leaf(&Tensor::from([1.0f32, 2.0, 3.0]));
+        (x + 1.0).value()
+    };
+    // Others use the arena, and the memory that came back to it.
+    for _ in 0..10 {
+        let tape = Tape::new();
+        let x = tape.leaf(&Tensor::from([7.0f32, 7.0, 7.0]));
+        (x * 3.0).exp().value();
+    }
+    assert_eq!(value, Tensor::from([2.0, 3.0, 4.0]));
+}
+
+#[test]
+fn the_peak_counts_a_buffer_once_and_as_long_as_any_view_of_it_lives() {
+    let tape = Tape::inference();
+    let x = tape.leaf(&Tensor::<f32>::ones([1024]));
+    let a = x.exp().reshape([32, 32]);
+    // `a` is read by both terms: three buffers, one of which becomes the result.
+    let y = (a * 2.0) / (a.t() + 1.0);
+    y.value();
+    assert_eq!(tape.peak_bytes(), 3 * 4096);
+    // A view of a leaf is no buffer of the run.
+    let tape = Tape::inference();
+    let x = tape.leaf(&Tensor::<f32>::ones([1024]));
+    let y = (x.reshape([32, 32]).t() + 1.0) * 2.0;
+    y.value();
+    assert_eq!(tape.peak_bytes(), 4096);
+}
