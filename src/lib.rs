@@ -59,3 +59,8 @@ pub mod prelude {
         loss, rng, value_and_grad, value_and_grad_with,
     };
 }
+
+/// The programs of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
