@@ -129,7 +129,7 @@ impl Graph {
 
     /// The operand that an elementwise node can overwrite with its result: one that has no other reader, lies as the result
     /// will, and is seen by nobody else.
-    fn overwritable(&mut self, index: u32) -> Option<usize> {
+    fn overwritable(&self, index: u32) -> Option<usize> {
         let node = &self.nodes[index as usize];
         let size = node.shape.size();
         (0..node.inputs.len()).find(|&k| {
@@ -137,7 +137,7 @@ impl Graph {
             self.scratch.uses[i] == 1
                 && self.nodes[i].dtype == node.dtype
                 && self.nodes[i].shape == node.shape
-                && self.values[i].as_mut().is_some_and(|v| {
+                && self.values[i].as_ref().is_some_and(|v| {
                     // A view of the first part of a longer buffer lies plain too, but cannot become the result.
                     v.layout.is_none()
                         && v.storage.as_slice().len() == size

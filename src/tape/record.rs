@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 impl Graph {
     /// Appends a node.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     fn push(
         &mut self,

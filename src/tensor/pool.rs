@@ -37,9 +37,10 @@ impl AnyStorage {
     }
 
     /// Whether nobody else can see the elements.
+    // There are no weak references, so the count says it; `Arc::get_mut` would lock. Who writes asks `unique` all the same.
     #[inline]
-    pub fn is_unique(&mut self) -> bool {
-        with_any!(self, s => Arc::get_mut(s).is_some())
+    pub fn is_unique(&self) -> bool {
+        with_any!(self, s => Arc::strong_count(s) == 1)
     }
 
     fn bytes(&self) -> usize {
@@ -89,14 +90,14 @@ impl Pool {
             && let Some(mut storage) = shelf.free.pop()
         {
             shelf.idle = shelf.idle.min(shelf.free.len());
-            with_any!(&mut storage, s => if let Some(s) = Arc::get_mut(s) { s.set_len(len) });
+            with_any!(&mut storage, s => if s.len() != len && let Some(s) = Arc::get_mut(s) { s.set_len(len) });
             return storage;
         }
         with_dtype!(dtype, T => T::erase::<Storages>(Arc::new(Storage::<T>::zeroed(len, capacity))))
     }
 
     /// Takes a buffer that [`acquire`](Pool::acquire) gave back, if nobody else can see it any more.
-    pub fn release(&mut self, mut storage: AnyStorage) {
+    pub fn release(&mut self, storage: AnyStorage) {
         // A buffer is in use as long as anyone can see it: a view of it, a leaf, a tensor.
         if storage.is_unique() {
             self.live = self.live.saturating_sub(storage.bytes());
@@ -105,7 +106,7 @@ impl Pool {
     }
 
     /// Takes any buffer whose capacity is that of a size class, if nobody else can see it any more.
-    pub fn recycle(&mut self, mut storage: AnyStorage) {
+    pub fn recycle(&mut self, storage: AnyStorage) {
         let capacity = with_any!(&storage, s => s.capacity());
         let (class, exact) = size_class(capacity);
         if capacity != exact || !storage.is_unique() {

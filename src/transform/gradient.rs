@@ -91,14 +91,14 @@ pub(crate) fn pull_back(
         if let Cotangent::Absent = state {
             continue;
         }
-        let (rule, inputs) = {
+        let mut inputs: SmallVec<[AnyVar; 3]> = SmallVec::new();
+        let rule = {
             let mut graph = graph.borrow_mut();
             let node = graph.node(index);
-            let mut inputs: SmallVec<[AnyVar; 3]> = SmallVec::new();
             node.inputs.iter().for_each(|&i| inputs.push(tape.var(i)));
             let (rule, location) = (op::Rule::of(node), node.location);
             graph.attributed = Some(location);
-            (rule, inputs)
+            rule
         };
         for (k, input) in inputs.iter().enumerate() {
             let Some(to) = input
