@@ -5,7 +5,7 @@ use crate::element::{Dtype, Number, with_float, with_number};
 use crate::kernel::matmul::{Matrix, matmul};
 use crate::kernel::walk::Walk;
 use crate::shape::{Layout, Shape};
-use crate::tape::{AnyVar, Input, Op, Operation, Output, Pullback, Reads, Var, View};
+use crate::tape::{AnyVar, Called, Input, Op, Operation, Output, Pullback, Reads, Var, View};
 
 /// The product of matrices in the last two axes; the axes before them broadcast.
 #[derive(Debug)]
@@ -92,7 +92,9 @@ fn rows<T: Number>(x: Var<T>) -> Var<T> {
 
 #[track_caller]
 fn times<T: Number>(a: Var<T>, b: Var<T>) -> Var<T> {
-    a.tape().record(Matmul, &[a.erase(), b.erase()]).assume()
+    a.tape()
+        .call(Called::Static(&Matmul), &[a.erase(), b.erase()])
+        .assume()
 }
 
 fn products<T: Number>(a: &Input<'_>, b: &Input<'_>, out: &mut [T]) {

@@ -5,17 +5,14 @@ use super::{reduce, view};
 use crate::element::{Float, with_float};
 use crate::kernel::reduce::Reduction;
 use crate::shape::Shape;
-use crate::tape::{
-    AnyVar, Arena, Elementwise, Node, Op, Operation, Pullback, SharedShape, Var, View,
-};
-use std::rc::Rc;
+use crate::tape::{AnyVar, Arena, Called, Elementwise, Node, Op, Pullback, SharedShape, Var, View};
 
 /// The part of a node that its rule needs, apart from the tape.
 pub(crate) enum Rule {
     Elementwise(&'static Elementwise),
     View(View),
     Reduce(Reduction, SharedShape),
-    Call(Rc<dyn Operation>),
+    Call(Called),
 }
 
 impl Rule {

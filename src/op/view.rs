@@ -70,7 +70,7 @@ impl<T: Element> Var<T> {
     #[track_caller]
     pub fn reshape(self, shape: impl Into<Shape>) -> Self {
         let (from, shape) = (self.tape().shape_of("reshape", self.erase()), shape.into());
-        if from == shape {
+        if *from == shape {
             return self;
         }
         or_panic("reshape", resolve_reshape(&from, &shape));
@@ -153,7 +153,7 @@ impl<T: Element> Var<T> {
     #[track_caller]
     pub fn expand(self, shape: impl Into<Shape>) -> Self {
         let (from, shape) = (self.tape().shape_of("expand", self.erase()), shape.into());
-        if from == shape {
+        if *from == shape {
             return self;
         }
         or_panic("expand", resolve_expand(&from, &shape));
@@ -306,7 +306,7 @@ impl<T: Element> Var<T> {
                         step: -1,
                     },
                     x.erase(),
-                    shape.clone(),
+                    Shape::clone(&shape),
                 )
                 .assume()
         })

@@ -25,8 +25,8 @@ pub(crate) struct Graph {
     pub inference: bool,
     /// Parameters and their leaves.
     pub bindings: Vec<(u64, u32)>,
-    /// The shapes recorded last: most nodes have one of a few. They outlive a reset.
-    pub shapes: Vec<SharedShape>,
+    /// The shapes recorded last, by a hash of their sizes: most nodes have one of a few. They outlive a reset.
+    pub shapes: [Option<SharedShape>; SHAPES],
     /// The numbers recorded last, by a hash of their bits: a loop writes the same ones again and again.
     pub numbers: [Option<(u64, Dtype, u32)>; NUMBERS],
     /// The line that the nodes being recorded are attributed to, if not the caller's: nodes of a gradient belong to the
@@ -36,6 +36,9 @@ pub(crate) struct Graph {
     pub workspace: Workspace,
     pub scratch: Scratch,
 }
+
+/// How many recorded shapes a tape remembers.
+pub(super) const SHAPES: usize = 32;
 
 /// How many recorded numbers a tape remembers.
 pub(super) const NUMBERS: usize = 8;

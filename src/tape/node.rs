@@ -5,6 +5,7 @@ use crate::element::{AnyNumber, Dtype};
 use crate::kernel::reduce::Reduction;
 use crate::shape::Shape;
 use smallvec::SmallVec;
+use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -42,10 +43,33 @@ impl std::ops::Deref for SharedShape {
     }
 }
 
+impl fmt::Display for SharedShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl PartialEq for SharedShape {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+/// An operation with a kernel of its own: one without arguments is the same for all nodes.
+#[derive(Clone, Debug)]
+pub(crate) enum Called {
+    Static(&'static dyn Operation),
+    Shared(Rc<dyn Operation>),
+}
+
+impl std::ops::Deref for Called {
+    type Target = dyn Operation;
+    fn deref(&self) -> &dyn Operation {
+        match self {
+            Called::Static(operation) => *operation,
+            Called::Shared(operation) => &**operation,
+        }
     }
 }
 
@@ -63,7 +87,7 @@ pub(crate) enum Op {
     /// Elements combined along axes (ascending), which vanish.
     Reduce(Reduction, SharedShape),
     /// Anything else.
-    Call(Rc<dyn Operation>),
+    Call(Called),
 }
 
 /// The ways to see a tensor otherwise. Sizes are those of the node.

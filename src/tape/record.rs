@@ -1,7 +1,7 @@
 //! Recording: shapes are checked, a node is appended, nothing is computed.
 
-use super::arena::{Arena, Graph, NUMBERS, TapeRef};
-use super::node::{Node, NodeInputs, Op, SharedShape, View};
+use super::arena::{Arena, Graph, NUMBERS, SHAPES, TapeRef};
+use super::node::{Called, Node, NodeInputs, Op, SharedShape, View};
 use super::operation::{Binary, Elementwise, Operation, Ternary, Unary};
 use super::var::{AnyVar, Var};
 use crate::element::{Any, AnyNumber, Dtype, Element, Number, Numbers, with_dtype};
@@ -12,6 +12,9 @@ use crate::tensor::{Buffer, Tensor};
 use smallvec::{SmallVec, smallvec};
 use std::panic::Location;
 use std::rc::Rc;
+
+/// 2^64 over the golden ratio (Fibonacci hashing): the high bits of a product with it depend on all bits of the other factor.
+const HASH: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Graph {
     /// Appends a node.
@@ -122,19 +125,14 @@ impl Graph {
 
     /// A shape for a node; one that was recorded lately is used again.
     pub(crate) fn share(&mut self, shape: &Shape) -> SharedShape {
-        /// How many shapes a tape remembers.
-        const SHAPES: usize = 16;
-        if let Some(known) = self.shapes.iter().find(|known| ***known == *shape) {
-            return known.clone();
+        let hash = shape.iter().fold(shape.rank() as u64, |hash, &n| {
+            (hash ^ n as u64).wrapping_mul(HASH)
+        });
+        let known = &mut self.shapes[(hash >> 32) as usize % SHAPES];
+        match known {
+            Some(known) if **known == *shape => known.clone(),
+            _ => known.insert(SharedShape::new(shape.clone())).clone(),
         }
-        let shared = SharedShape::new(shape.clone());
-        if self.shapes.len() == SHAPES {
-            self.shapes.rotate_left(1);
-            self.shapes[SHAPES - 1] = shared.clone();
-        } else {
-            self.shapes.push(shared.clone());
-        }
-        shared
     }
 
     /// The node of a number; one that was recorded lately is used again.
@@ -146,8 +144,7 @@ impl Graph {
             Any::I64(x) => x as u64,
             Any::Bool(x) => u64::from(x),
         };
-        // Fibonacci hashing: the high bits of the product depend on all bits of the number.
-        let slot = (bits.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % NUMBERS;
+        let slot = (bits.wrapping_mul(HASH) >> 32) as usize % NUMBERS;
         if let Some((known, dtype, index)) = self.numbers[slot]
             && known == bits
             && dtype == number.dtype()
@@ -395,6 +392,12 @@ impl TapeRef {
     /// If the inputs do not fit the operation, are of different tapes, or the tape was reset or dropped.
     #[track_caller]
     pub fn record(self, operation: impl Operation, inputs: &[AnyVar]) -> AnyVar {
+        self.call(Called::Shared(Rc::new(operation)), inputs)
+    }
+
+    /// As [`record`](TapeRef::record), for an operation without arguments.
+    #[track_caller]
+    pub(crate) fn call(self, operation: Called, inputs: &[AnyVar]) -> AnyVar {
         let arena = self.shared(operation.name(), inputs);
         let mut graph = arena.graph.borrow_mut();
         let mut indices = NodeInputs::new();
@@ -418,7 +421,7 @@ impl TapeRef {
         );
         let tracked = dtype.is_float() && indices.iter().any(|&i| graph.node(i).tracked);
         let shape = graph.share(&shape);
-        self.var(graph.push(Op::Call(Rc::new(operation)), indices, shape, dtype, tracked))
+        self.var(graph.push(Op::Call(operation), indices, shape, dtype, tracked))
     }
 }
 
@@ -535,14 +538,12 @@ impl TapeRef {
     /// The shape of a variable; panics in the name of `operation` if its tape is gone.
     #[inline]
     #[track_caller]
-    pub(crate) fn shape_of(self, operation: &str, variable: AnyVar) -> Shape {
-        Shape::clone(
-            &self
-                .arena(operation)
-                .graph
-                .borrow()
-                .node(variable.index)
-                .shape,
-        )
+    pub(crate) fn shape_of(self, operation: &str, variable: AnyVar) -> SharedShape {
+        self.arena(operation)
+            .graph
+            .borrow()
+            .node(variable.index)
+            .shape
+            .clone()
     }
 }

@@ -115,7 +115,7 @@ impl AnyVar {
     /// If the tape was reset or dropped.
     #[track_caller]
     pub fn shape(self) -> Shape {
-        self.tape.shape_of("shape", self)
+        Shape::clone(&self.tape.shape_of("shape", self))
     }
 
     /// The element type.

@@ -16,22 +16,26 @@ impl Drop for Attribution {
 }
 
 impl Graph {
-    /// For each node from `first` to `last`: whether it depends, through operations that have derivatives, on one of `wrt`.
-    fn dependents(&self, wrt: &[AnyVar], first: u32, last: u32) -> Vec<bool> {
-        let mut depends = vec![false; (last - first + 1) as usize];
+    /// For each node from `first` to `last`: [`Cotangent::Absent`] if it depends, through operations that have derivatives,
+    /// on one of `wrt`.
+    fn dependents(&self, wrt: &[AnyVar], first: u32, last: u32) -> Vec<Cotangent> {
+        let mut walk = vec![Cotangent::Unrelated; (last - first + 1) as usize];
         for variable in wrt.iter().filter(|v| v.index <= last) {
-            depends[(variable.index - first) as usize] = true;
+            walk[(variable.index - first) as usize] = Cotangent::Absent;
         }
-        for index in first..=last {
-            let node = self.node(index);
-            let reached = node.tracked
-                && node
-                    .inputs
-                    .iter()
-                    .any(|&i| i >= first && depends[(i - first) as usize]);
-            depends[(index - first) as usize] |= reached;
+        for (at, node) in self.nodes[first as usize..=last as usize]
+            .iter()
+            .enumerate()
+        {
+            let related = |&i: &u32| {
+                i.checked_sub(first)
+                    .is_some_and(|i| !matches!(walk[i as usize], Cotangent::Unrelated))
+            };
+            if node.tracked && node.inputs.iter().any(related) {
+                walk[at] = Cotangent::Absent;
+            }
         }
-        depends
+        walk
     }
 }
 
@@ -47,6 +51,8 @@ fn is_zero(graph: &Graph, variable: AnyVar) -> bool {
 /// What is known of the cotangent of a node.
 #[derive(Clone, Copy)]
 enum Cotangent {
+    /// The node does not depend on what derivatives are wanted of.
+    Unrelated,
     /// No path leads here yet.
     Absent,
     /// It is zero, without a node that says so: nothing needs to be recorded further back.
@@ -73,22 +79,20 @@ pub(crate) fn pull_back(
     };
     let attribution = Attribution(tape.arena("gradient"));
     let graph = &attribution.0.graph;
-    let depends = {
+    let mut cotangents = {
         let mut graph = graph.borrow_mut();
         graph.differentiated = true;
         graph.dependents(wrt, first, output.index)
     };
-    let mut cotangents = vec![Cotangent::Absent; depends.len()];
-    cotangents[depends.len() - 1] = Cotangent::Given(cotangent);
-    for (at, _) in depends
-        .iter()
-        .enumerate()
-        .rev()
-        .filter(|(_, depends)| **depends)
+    if let Some(last) = cotangents.last_mut()
+        && let Cotangent::Absent = last
     {
+        *last = Cotangent::Given(cotangent);
+    }
+    for at in (0..cotangents.len()).rev() {
         let index = first + at as u32;
         let state = cotangents[at];
-        if let Cotangent::Absent = state {
+        if let Cotangent::Unrelated | Cotangent::Absent = state {
             continue;
         }
         let mut inputs: SmallVec<[AnyVar; 3]> = SmallVec::new();
@@ -105,7 +109,7 @@ pub(crate) fn pull_back(
                 .index
                 .checked_sub(first)
                 .map(|to| to as usize)
-                .filter(|&to| depends[to])
+                .filter(|&to| !matches!(cotangents[to], Cotangent::Unrelated))
             else {
                 continue;
             };
@@ -135,7 +139,7 @@ pub(crate) fn pull_back(
     wrt.iter()
         .map(
             |v| match cotangents.get(v.index.checked_sub(first)? as usize)? {
-                Cotangent::Absent => None,
+                Cotangent::Unrelated | Cotangent::Absent => None,
                 Cotangent::Zero => Some(op::zeros_like(*v)),
                 Cotangent::Given(cotangent) => Some(*cotangent),
             },
