@@ -100,7 +100,7 @@ impl<T: Float> Layer<T> for Linear<T> {
             shape.last() == Some(&inputs),
             "Linear: input {shape} does not end in {inputs}"
         );
-        let y = x.matmul(self.weight.on(x.tape()).t());
+        let y = x.matmul_t(self.weight.on(x.tape()));
         match &self.bias {
             Some(bias) => y + bias.on(x.tape()),
             None => y,

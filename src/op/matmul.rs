@@ -7,9 +7,74 @@ use crate::kernel::walk::Walk;
 use crate::shape::{Layout, Shape};
 use crate::tape::{AnyVar, Called, Input, Op, Operation, Output, Pullback, Reads, Var, View};
 
-/// The product of matrices in the last two axes; the axes before them broadcast.
+/// The product of matrices in the last two axes, each transposed first if so said; the axes before them broadcast.
 #[derive(Debug)]
-struct Matmul;
+struct Matmul {
+    transposed: [bool; 2],
+}
+
+/// The four products, which all nodes share.
+static PRODUCTS: [[Matmul; 2]; 2] = [
+    [
+        Matmul {
+            transposed: [false, false],
+        },
+        Matmul {
+            transposed: [false, true],
+        },
+    ],
+    [
+        Matmul {
+            transposed: [true, false],
+        },
+        Matmul {
+            transposed: [true, true],
+        },
+    ],
+];
+
+/// An operand of a product: a variable, and whether it is to be transposed.
+#[derive(Clone, Copy)]
+struct Factor<T: Number> {
+    of: Var<T>,
+    transposed: bool,
+}
+
+impl<T: Number> Factor<T> {
+    fn plain(of: Var<T>) -> Self {
+        Factor {
+            of,
+            transposed: false,
+        }
+    }
+
+    fn t(self) -> Self {
+        Factor {
+            transposed: !self.transposed,
+            ..self
+        }
+    }
+
+    /// All axes but the last as one; of a factor that is not transposed.
+    fn rows(self) -> Self {
+        let shape = self.of.shape();
+        if shape.rank() == 2 {
+            return self;
+        }
+        let count = shape[..shape.rank() - 1].iter().product();
+        Factor::plain(self.of.reshape([count, shape[shape.rank() - 1]]))
+    }
+
+    #[track_caller]
+    fn times(self, other: Self) -> Var<T> {
+        let product = &PRODUCTS[usize::from(self.transposed)][usize::from(other.transposed)];
+        let inputs = [self.of.erase(), other.of.erase()];
+        self.of
+            .tape()
+            .call(Called::Static(product), &inputs)
+            .assume()
+    }
+}
 
 /// The axes before the last two.
 fn batch(shape: &Shape) -> Shape {
@@ -25,6 +90,16 @@ fn with_batch(batch: &Shape, shape: &Shape) -> Shape {
         .collect()
 }
 
+/// Rows and columns of the matrices in the last two axes.
+fn sides(shape: &Shape, transposed: bool) -> [usize; 2] {
+    let (rows, columns) = (shape[shape.rank() - 2], shape[shape.rank() - 1]);
+    if transposed {
+        [columns, rows]
+    } else {
+        [rows, columns]
+    }
+}
+
 impl Operation for Matmul {
     fn name(&self) -> &'static str {
         "matmul"
@@ -32,38 +107,45 @@ impl Operation for Matmul {
 
     fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
         let ((dtype, a), (_, b)) = (inputs[0], inputs[1]);
-        let (rows, columns) = (a[a.rank() - 2], b[b.rank() - 1]);
-        if a[a.rank() - 1] != b[b.rank() - 2] {
+        let [rows, inner] = sides(a, self.transposed[0]);
+        let [other, columns] = sides(b, self.transposed[1]);
+        if inner != other {
             return Err(format!("inner sizes differ: {a} x {b}"));
         }
+        let product = Shape::from([rows, columns]);
         if a.rank() == 2 && b.rank() == 2 {
-            return Ok((dtype, Shape::from([rows, columns])));
+            return Ok((dtype, product));
         }
-        let Some(batch) = batch(a).broadcast(&batch(b)) else {
-            return Err(format!(
+        match batch(a).broadcast(&batch(b)) {
+            Some(batch) => Ok((dtype, with_batch(&batch, &product))),
+            None => Err(format!(
                 "the axes before the last two do not broadcast: {a} x {b}"
-            ));
-        };
-        Ok((dtype, with_batch(&batch, &Shape::from([rows, columns]))))
+            )),
+        }
     }
 
     fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
-        with_number!(output.dtype(), T => products::<T>(&inputs[0], &inputs[1], output.elements()));
+        with_number!(output.dtype(), T => self.products::<T>(&inputs[0], &inputs[1], output.elements()));
         Ok(())
     }
 
     fn vjp(&self, pullback: &Pullback<'_>, k: usize) -> AnyVar {
         with_float!(pullback.cotangent.dtype(), T => {
-            let (a, b): (Var<T>, Var<T>) = (pullback.inputs[0].assume(), pullback.inputs[1].assume());
-            let ct: Var<T> = pullback.cotangent.assume();
-            match k {
-                0 => times(ct, b.t()).erase(),
-                // The cotangent of what was transposed is transposed once more: computed so, it lies in order.
-                _ if b.rank() == 2 && is_transposed(b.erase()) => times(rows(ct).t(), rows(a)).t().erase(),
+            let [x, y] = self.transposed;
+            let a = Factor::<T> { of: pullback.inputs[0].assume(), transposed: x };
+            let b = Factor::<T> { of: pullback.inputs[1].assume(), transposed: y };
+            let ct = Factor::<T>::plain(pullback.cotangent.assume());
+            // The cotangents of the factors are c b^T and a^T c; of what was transposed, the transposes of these.
+            let cotangent = match k {
+                0 if x => b.times(ct.t()),
+                0 => ct.times(b.t()),
                 // One right side for a batch of left ones: the batch is more rows of the same product.
-                _ if b.rank() == 2 && a.rank() > 2 => times(rows(a).t(), rows(ct)).erase(),
-                _ => times(a.t(), ct).erase(),
-            }
+                _ if !x && b.of.rank() == 2 && y => ct.rows().t().times(a.rows()),
+                _ if !x && b.of.rank() == 2 => a.rows().t().times(ct.rows()),
+                _ if y => ct.t().times(a),
+                _ => a.t().times(ct),
+            };
+            cotangent.erase()
         })
     }
 
@@ -72,79 +154,51 @@ impl Operation for Matmul {
     }
 }
 
-/// Whether the elements of a variable are those of another with the axes in another order.
-fn is_transposed(x: AnyVar) -> bool {
-    let arena = x.tape.arena("matmul");
-    let graph = arena.graph.borrow();
-    matches!(graph.node(x.index).op, Op::View(View::Permute(_)))
-}
-
-/// All axes but the last as one.
-fn rows<T: Number>(x: Var<T>) -> Var<T> {
-    let shape = x.shape();
-    if shape.rank() == 2 {
-        return x;
-    }
-    let last = shape[shape.rank() - 1];
-    let count = shape[..shape.rank() - 1].iter().product();
-    x.reshape([count, last])
-}
-
-#[track_caller]
-fn times<T: Number>(a: Var<T>, b: Var<T>) -> Var<T> {
-    a.tape()
-        .call(Called::Static(&Matmul), &[a.erase(), b.erase()])
-        .assume()
-}
-
-fn products<T: Number>(a: &Input<'_>, b: &Input<'_>, out: &mut [T]) {
-    let (x, y) = (a.layout(), b.layout());
-    let (m, n) = (
-        x.shape()[x.shape().rank() - 2],
-        y.shape()[y.shape().rank() - 1],
-    );
-    if out.is_empty() {
-        return;
-    }
-    if x.shape().rank() == 2 && y.shape().rank() == 2 {
-        let (x, y) = (
-            matrix(a.storage(), x, x.offset()),
-            matrix(b.storage(), y, y.offset()),
-        );
-        return matmul(x, y, out);
-    }
-    if x.shape().rank() > 2 && y.shape().rank() == 2 {
+impl Matmul {
+    fn products<T: Number>(&self, a: &Input<'_>, b: &Input<'_>, out: &mut [T]) {
+        if out.is_empty() {
+            return;
+        }
+        let (x, y) = (a.layout(), b.layout());
+        let left =
+            |layout: &Layout, offset| matrix(a.storage(), layout, offset, self.transposed[0]);
+        let right =
+            |layout: &Layout, offset| matrix(b.storage(), layout, offset, self.transposed[1]);
         let shape = x.shape();
-        let count = shape[..shape.rank() - 1].iter().product();
-        if let Some(x) = x.reshape(&Shape::from([count, shape[shape.rank() - 1]])) {
-            return matmul(
-                matrix(a.storage(), &x, x.offset()),
-                matrix(b.storage(), y, y.offset()),
-                out,
-            );
+        if y.shape().rank() == 2 && shape.rank() == 2 {
+            return matmul(left(x, x.offset()), right(y, y.offset()), out);
+        }
+        if y.shape().rank() == 2 && !self.transposed[0] {
+            let count = shape[..shape.rank() - 1].iter().product();
+            if let Some(x) = x.reshape(&Shape::from([count, shape[shape.rank() - 1]])) {
+                return matmul(left(&x, x.offset()), right(y, y.offset()), out);
+            }
+        }
+        // The recorded shapes were found to broadcast.
+        let batch = batch(shape)
+            .broadcast(&batch(y.shape()))
+            .unwrap_or_default();
+        let x = x.expand(&with_batch(&batch, shape));
+        let y = y.expand(&with_batch(&batch, y.shape()));
+        let rank = batch.rank();
+        let walk = Walk::new(&batch, [&x.strides()[..rank], &y.strides()[..rank]]);
+        let size = out.len() / batch.size();
+        for (out, [i, j]) in out
+            .chunks_exact_mut(size)
+            .zip(walk.elements([x.offset(), y.offset()]))
+        {
+            matmul(left(&x, i), right(&y, j), out);
         }
     }
-    let (p, q) = (batch(x.shape()), batch(y.shape()));
-    // The recorded shapes were found to broadcast.
-    let batch = p.broadcast(&q).unwrap_or_default();
-    let (x, y) = (
-        x.expand(&with_batch(&batch, x.shape())),
-        y.expand(&with_batch(&batch, y.shape())),
-    );
-    let rank = batch.rank();
-    let walk = Walk::new(&batch, [&x.strides()[..rank], &y.strides()[..rank]]);
-    for (out, [i, j]) in out
-        .chunks_exact_mut(m * n)
-        .zip(walk.elements([x.offset(), y.offset()]))
-    {
-        matmul(matrix(a.storage(), &x, i), matrix(b.storage(), &y, j), out);
-    }
 }
 
-/// The matrix in the last two axes of a layout that starts at `offset`.
-fn matrix<'a, T>(data: &'a [T], layout: &Layout, offset: usize) -> Matrix<'a, T> {
+/// The matrix in the last two axes of a layout that starts at `offset`, perhaps transposed.
+fn matrix<'a, T>(data: &'a [T], layout: &Layout, offset: usize, transposed: bool) -> Matrix<'a, T> {
     let (shape, strides) = (layout.shape(), layout.strides());
-    let (r, c) = (shape.rank() - 2, shape.rank() - 1);
+    let (mut r, mut c) = (shape.rank() - 2, shape.rank() - 1);
+    if transposed {
+        (r, c) = (c, r);
+    }
     Matrix {
         data,
         offset,
@@ -194,7 +248,7 @@ impl<T: Number> Var<T> {
         let inner = (a[a.rank() - 1], b[b.rank().saturating_sub(2)]);
         assert!(inner.0 == inner.1, "matmul: inner sizes differ: {a} x {b}");
         if a.rank() >= 2 && b.rank() >= 2 {
-            return times(self, other);
+            return self.factor().times(other.factor());
         }
         let left = if a.rank() == 1 {
             self.unsqueeze(0)
@@ -206,7 +260,7 @@ impl<T: Number> Var<T> {
         } else {
             other
         };
-        let product = times(left, right);
+        let product = Factor::plain(left).times(Factor::plain(right));
         let product = if b.rank() == 1 {
             product.squeeze(-1)
         } else {
@@ -217,6 +271,65 @@ impl<T: Number> Var<T> {
         } else {
             product
         }
+    }
+}
+
+impl<T: Number> Var<T> {
+    /// The matrix product with the transpose of `other`, whose last two axes are taken in the other order: `self.matmul(other.t())`.
+    /// It is what a linear layer with weights `[out, in]` computes.
+    ///
+    /// # Shapes
+    /// `[.., m, k] x [.., n, k] -> [.., m, n]`, `[k] x [.., n, k] -> [.., n]`.
+    ///
+    /// # Derivative
+    /// With cotangent `c`: `c b` and `c^T a`, summed over the axes that were broadcast.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([[1.0, 2.0]]));
+    /// let w = tape.leaf(&Tensor::from([[1.0, 0.0], [0.0, 3.0], [1.0, 1.0]]));
+    /// assert_eq!(x.matmul_t(w).value(), Tensor::from([[1.0, 6.0, 3.0]]));
+    /// ```
+    ///
+    /// # Panics
+    /// As [`matmul`](Var::matmul), or if `other` has less than two axes.
+    #[track_caller]
+    pub fn matmul_t(self, other: Self) -> Self {
+        let a = self.tape().shape_of("matmul_t", self.erase());
+        let b = other.tape().shape_of("matmul_t", other.erase());
+        assert!(
+            self.tape() == other.tape(),
+            "matmul_t: the variables are of two different tapes"
+        );
+        assert!(
+            a.rank() > 0 && b.rank() > 1 && a[a.rank() - 1] == b[b.rank() - 1],
+            "matmul_t: {a} x the transpose of {b}"
+        );
+        let right = other.factor().t();
+        match a.rank() {
+            1 => Factor::plain(self.unsqueeze(0)).times(right).squeeze(-2),
+            _ => self.factor().times(right),
+        }
+    }
+
+    /// This as a factor; of what was transposed for the product, the original.
+    fn factor(self) -> Factor<T> {
+        let arena = self.tape().arena("matmul");
+        let graph = arena.graph.borrow();
+        let node = graph.node(self.index);
+        if let Op::View(View::Permute(order)) = &node.op {
+            let rank = order.rank();
+            let swapped = |i: usize| if i + 2 < rank { i } else { 2 * rank - 3 - i };
+            if order
+                .iter()
+                .enumerate()
+                .all(|(i, &axis)| axis == swapped(i))
+            {
+                return Factor::plain(self.tape().var(node.inputs[0]).assume()).t();
+            }
+        }
+        Factor::plain(self)
     }
 }
 
@@ -241,6 +354,29 @@ pub(super) const ROWS: &[Row] = &[
             &[&[0, 2, 2], &[2, 3]],
         ]),
         |x| x[0].matmul(x[1])
+    ),
+    row!(
+        "matmul_t",
+        PAIR,
+        Shapes::Given(&[
+            &[&[2, 3], &[4, 3]],
+            &[&[3], &[2, 3]],
+            &[&[2, 2, 3], &[4, 3]],
+            &[&[2, 3], &[2, 4, 3]],
+            &[&[2, 1, 2, 3], &[3, 1, 3]],
+            &[&[0, 3], &[2, 3]],
+        ]),
+        |x| x[0].matmul_t(x[1])
+    ),
+    row!(
+        "matmul of transposes",
+        PAIR,
+        Shapes::Given(&[
+            &[&[3, 2], &[4, 3]],
+            &[&[2, 3, 2], &[4, 3]],
+            &[&[3, 2], &[2, 4, 3]]
+        ]),
+        |x| x[0].t().matmul(x[1].t())
     ),
     row!(
         "matmul of itself",
