@@ -39,7 +39,7 @@ impl Operation for Gather {
 
     fn vjp(&self, pullback: &Pullback<'_>, _k: usize) -> AnyVar {
         let shape = pullback.inputs[0].shape();
-        with_float!(pullback.cotangent.dtype(), T => {
+        with_float!(pullback.dtype, T => {
             let ct = pullback.cotangent.assume::<T>();
             let zeros = ct.tape().full(shape, T::ZERO);
             zeros.scatter_add(self.axis as isize, pullback.inputs[1].assume(), ct).erase()
@@ -96,7 +96,7 @@ impl Operation for ScatterAdd {
             return pullback.cotangent;
         }
         let shape = pullback.inputs[2].shape();
-        with_float!(pullback.cotangent.dtype(), T => {
+        with_float!(pullback.dtype, T => {
             let ct = pullback.cotangent.assume::<T>();
             let used = ct.gather(self.axis as isize, pullback.inputs[1].assume());
             // A source that is larger than the index is not read beyond it.

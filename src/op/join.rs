@@ -57,7 +57,7 @@ impl Operation for Concat {
         let size = |v: &AnyVar| v.shape()[self.axis] as isize;
         let start: isize = pullback.inputs[..k].iter().map(size).sum();
         let range = start..start + size(&pullback.inputs[k]);
-        with_dtype!(pullback.cotangent.dtype(), T => {
+        with_dtype!(pullback.dtype, T => {
             pullback.cotangent.assume::<T>().slice(self.axis as isize, range).erase()
         })
     }
@@ -123,7 +123,7 @@ impl Operation for Dilate {
             } else {
                 (count - 1) * (self.gap + 1) + 1
             };
-        with_dtype!(pullback.cotangent.dtype(), T => {
+        with_dtype!(pullback.dtype, T => {
             let ct = pullback.cotangent.assume::<T>();
             ct.slice_step(self.axis as isize, self.before as isize..end as isize, self.gap + 1).erase()
         })

@@ -130,7 +130,7 @@ impl Operation for Matmul {
     }
 
     fn vjp(&self, pullback: &Pullback<'_>, k: usize) -> AnyVar {
-        with_float!(pullback.cotangent.dtype(), T => {
+        with_float!(pullback.dtype, T => {
             let [x, y] = self.transposed;
             let a = Factor::<T> { of: pullback.inputs[0].assume(), transposed: x };
             let b = Factor::<T> { of: pullback.inputs[1].assume(), transposed: y };

@@ -29,12 +29,12 @@ impl Rule {
 
     /// The cotangent of input `k`, in the shape of that input.
     pub fn vjp(&self, arena: &Arena, pullback: &Pullback<'_>, k: usize) -> AnyVar {
-        let dtype = || pullback.cotangent.dtype();
+        let dtype = pullback.dtype;
         let share = match self {
             Rule::Elementwise(op) => (op.vjp)(pullback, k),
-            Rule::View(view) => with_float!(dtype(), T => view::vjp::<T>(view, pullback).erase()),
+            Rule::View(view) => with_float!(dtype, T => view::vjp::<T>(view, pullback).erase()),
             Rule::Reduce(reduction, axes) => {
-                with_float!(dtype(), T => reduce::vjp::<T>(*reduction, axes, pullback).erase())
+                with_float!(dtype, T => reduce::vjp::<T>(*reduction, axes, pullback).erase())
             }
             Rule::Call(operation) => operation.vjp(pullback, k),
         };

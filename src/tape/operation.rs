@@ -45,6 +45,8 @@ pub struct Pullback<'a> {
     pub(crate) inputs: &'a [AnyVar],
     pub(crate) output: AnyVar,
     pub(crate) cotangent: AnyVar,
+    /// The element type of the output and its cotangent.
+    pub(crate) dtype: Dtype,
 }
 
 impl Pullback<'_> {

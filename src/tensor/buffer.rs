@@ -34,8 +34,13 @@ impl Buffer {
 
     /// The value of a tensor.
     pub fn of<T: Element>(tensor: &Tensor<T>) -> Self {
-        let (storage, layout) = tensor.clone().into_parts();
-        Buffer::viewed(T::erase::<Storages>(storage), layout)
+        let storage = T::erase::<Storages>(tensor.storage().clone());
+        let layout = tensor.layout();
+        let plain = layout.offset() == 0 && layout.is_contiguous();
+        Buffer {
+            storage,
+            layout: (!plain).then(|| Box::new(layout.clone())),
+        }
     }
 
     /// The layout, given the shape of the node.

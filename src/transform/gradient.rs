@@ -96,13 +96,13 @@ pub(crate) fn pull_back(
             continue;
         }
         let mut inputs: SmallVec<[AnyVar; 3]> = SmallVec::new();
-        let rule = {
+        let (rule, dtype) = {
             let mut graph = graph.borrow_mut();
             let node = graph.node(index);
             node.inputs.iter().for_each(|&i| inputs.push(tape.var(i)));
-            let (rule, location) = (op::Rule::of(node), node.location);
+            let (rule, dtype, location) = (op::Rule::of(node), node.dtype, node.location);
             graph.attributed = Some(location);
-            rule
+            (rule, dtype)
         };
         for (k, input) in inputs.iter().enumerate() {
             let Some(to) = input
@@ -119,6 +119,7 @@ pub(crate) fn pull_back(
                         inputs: &inputs,
                         output: tape.var(index),
                         cotangent,
+                        dtype,
                     };
                     match rule.vjp(&attribution.0, &pullback, k) {
                         share if is_zero(&graph.borrow(), share) => Cotangent::Zero,
