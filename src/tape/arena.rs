@@ -86,14 +86,13 @@ pub(crate) struct Arena {
 }
 
 /// The arenas of a thread, and which of them no tape uses.
-#[derive(Default)]
 struct Arenas {
     all: Vec<Rc<Arena>>,
     free: Vec<u32>,
 }
 
 thread_local! {
-    static ARENAS: RefCell<Arenas> = RefCell::new(Arenas::default());
+    static ARENAS: RefCell<Arenas> = const { RefCell::new(Arenas { all: Vec::new(), free: Vec::new() }) };
 }
 
 /// A handle of a tape: `Copy`, as its [`Var`](super::Var)s are. It does not keep the tape alive.
