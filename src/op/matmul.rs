@@ -58,9 +58,6 @@ impl<T: Number> Factor<T> {
     /// All axes but the last as one; of a factor that is not transposed.
     fn rows(self) -> Self {
         let shape = self.of.shape();
-        if shape.rank() == 2 {
-            return self;
-        }
         let count = shape[..shape.rank() - 1].iter().product();
         Factor::plain(self.of.reshape([count, shape[shape.rank() - 1]]))
     }
@@ -140,8 +137,10 @@ impl Operation for Matmul {
                 0 if x => b.times(ct.t()),
                 0 => ct.times(b.t()),
                 // One right side for a batch of left ones: the batch is more rows of the same product.
-                _ if !x && b.of.rank() == 2 && y => ct.rows().t().times(a.rows()),
-                _ if !x && b.of.rank() == 2 => a.rows().t().times(ct.rows()),
+                _ if !x && a.of.rank() > 2 && b.of.rank() == 2 => {
+                    let (a, ct) = (a.rows(), ct.rows());
+                    if y { ct.t().times(a) } else { a.t().times(ct) }
+                }
                 _ if y => ct.t().times(a),
                 _ => a.t().times(ct),
             };

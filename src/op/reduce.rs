@@ -18,6 +18,9 @@ pub(super) fn vjp<T: Float>(
         pullback.cotangent.assume::<T>(),
     );
     let shape = x.shape();
+    if let (Reduction::Sum, Some(number)) = (reduction, ct.known()) {
+        return ct.tape().full(shape, number);
+    }
     let kept = kept(&shape, axes);
     let ct = ct.reshape(kept.clone());
     if reduction == Reduction::Sum {
