@@ -5,7 +5,9 @@ use crate::element::{Dtype, Number, with_float, with_number};
 use crate::kernel::matmul::{Matrix, matmul};
 use crate::kernel::walk::Walk;
 use crate::shape::{Layout, Shape};
-use crate::tape::{AnyVar, Called, Input, Op, Operation, Output, Pullback, Reads, Var, View};
+use crate::tape::{
+    AnyVar, Called, Input, Op, Operation, Output, Pullback, Reads, SharedShape, Var, View,
+};
 
 /// The product of matrices in the last two axes, each transposed first if so said; the axes before them broadcast.
 #[derive(Debug)]
@@ -234,20 +236,15 @@ impl<T: Number> Var<T> {
     /// tape was reset or dropped.
     #[track_caller]
     pub fn matmul(self, other: Self) -> Self {
-        let a = self.tape().shape_of("matmul", self.erase());
-        let b = other.tape().shape_of("matmul", other.erase());
+        let [(a, left), (b, right)] = self.factors(other, "matmul");
         assert!(
             a.rank() > 0 && b.rank() > 0,
             "matmul: a scalar has no axis to sum over: {a} x {b}"
         );
-        assert!(
-            self.tape() == other.tape(),
-            "matmul: the variables are of two different tapes"
-        );
         let inner = (a[a.rank() - 1], b[b.rank().saturating_sub(2)]);
         assert!(inner.0 == inner.1, "matmul: inner sizes differ: {a} x {b}");
         if a.rank() >= 2 && b.rank() >= 2 {
-            return self.factor().times(other.factor());
+            return left.times(right);
         }
         let left = if a.rank() == 1 {
             self.unsqueeze(0)
@@ -295,40 +292,46 @@ impl<T: Number> Var<T> {
     /// As [`matmul`](Var::matmul), or if `other` has less than two axes.
     #[track_caller]
     pub fn matmul_t(self, other: Self) -> Self {
-        let a = self.tape().shape_of("matmul_t", self.erase());
-        let b = other.tape().shape_of("matmul_t", other.erase());
-        assert!(
-            self.tape() == other.tape(),
-            "matmul_t: the variables are of two different tapes"
-        );
+        let [(a, left), (b, right)] = self.factors(other, "matmul_t");
         assert!(
             a.rank() > 0 && b.rank() > 1 && a[a.rank() - 1] == b[b.rank() - 1],
             "matmul_t: {a} x the transpose of {b}"
         );
-        let right = other.factor().t();
         match a.rank() {
-            1 => Factor::plain(self.unsqueeze(0)).times(right).squeeze(-2),
-            _ => self.factor().times(right),
+            1 => Factor::plain(self.unsqueeze(0))
+                .times(right.t())
+                .squeeze(-2),
+            _ => left.times(right.t()),
         }
     }
 
-    /// This as a factor; of what was transposed for the product, the original.
-    fn factor(self) -> Factor<T> {
-        let arena = self.tape().arena("matmul");
-        let graph = arena.graph.borrow();
-        let node = graph.node(self.index);
-        if let Op::View(View::Permute(order)) = &node.op {
-            let rank = order.rank();
-            let swapped = |i: usize| if i + 2 < rank { i } else { 2 * rank - 3 - i };
-            if order
-                .iter()
-                .enumerate()
-                .all(|(i, &axis)| axis == swapped(i))
-            {
-                return Factor::plain(self.tape().var(node.inputs[0]).assume()).t();
-            }
+    /// Shape and factor of both operands; of what was transposed for the product, the original is the factor.
+    #[track_caller]
+    fn factors(self, other: Self, operation: &str) -> [(SharedShape, Factor<T>); 2] {
+        let arena = self.tape().arena(operation);
+        if self.tape() != other.tape() {
+            other.tape().arena(operation);
+            panic!("{operation}: the variables are of two different tapes");
         }
-        Factor::plain(self)
+        let graph = arena.graph.borrow();
+        [self, other].map(|of| {
+            let node = graph.node(of.index);
+            let mut factor = Factor::plain(of);
+            if let Op::View(View::Permute(order)) = &node.op
+                && order.rank() >= 2
+            {
+                let rank = order.rank();
+                let swapped = |i: usize| if i + 2 < rank { i } else { 2 * rank - 3 - i };
+                if order
+                    .iter()
+                    .enumerate()
+                    .all(|(i, &axis)| axis == swapped(i))
+                {
+                    factor = Factor::plain(of.tape().var(node.inputs[0]).assume()).t();
+                }
+            }
+            (node.shape.clone(), factor)
+        })
     }
 }
 
@@ -366,6 +369,12 @@ pub(super) const ROWS: &[Row] = &[
             &[&[0, 3], &[2, 3]],
         ]),
         |x| x[0].matmul_t(x[1])
+    ),
+    row!(
+        "matmul of transposed vectors",
+        PAIR,
+        Shapes::Given(&[&[&[3], &[3]], &[&[3], &[3, 2]]]),
+        |x| x[0].t().matmul(x[1])
     ),
     row!(
         "matmul of transposes",
