@@ -11,5 +11,6 @@ pub(crate) mod place;
 pub(crate) mod reduce;
 #[cfg(test)]
 pub(crate) mod sample;
+pub(crate) mod threads;
 pub(crate) mod update;
 pub(crate) mod walk;

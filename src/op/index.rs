@@ -5,11 +5,11 @@ use crate::element::{Dtype, Element, Float, Number, with_dtype, with_float, with
 use crate::kernel::copy::copy_strided;
 use crate::kernel::index;
 use crate::shape::{Shape, or_panic, resolve_axis};
-use crate::tape::{AnyVar, Input, Operation, Output, Pullback, Reads, Var};
+use crate::tape::{AnyVar, Input, Operation, Output, Pullback, Reads, Var, same};
 use crate::tensor::Tensor;
 
 /// `y[i][j][k] = x[index[i][j][k]][j][k]` for axis 0, and likewise for the others.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Gather {
     axis: usize,
 }
@@ -49,10 +49,14 @@ impl Operation for Gather {
     fn reads(&self) -> Reads {
         Reads::INPUTS
     }
+
+    fn is_same(&self, other: &dyn Operation) -> bool {
+        same(self, other)
+    }
 }
 
 /// `y = x`, then `y[index[i][j][k]][j][k] += source[i][j][k]` for axis 0, and likewise for the others.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct ScatterAdd {
     axis: usize,
 }
@@ -111,10 +115,14 @@ impl Operation for ScatterAdd {
     fn reads(&self) -> Reads {
         Reads::INPUTS
     }
+
+    fn is_same(&self, other: &dyn Operation) -> bool {
+        same(self, other)
+    }
 }
 
 /// `y[i] = x[index[i]]` along an axis.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct IndexSelect {
     axis: usize,
 }
@@ -154,10 +162,14 @@ impl Operation for IndexSelect {
     fn reads(&self) -> Reads {
         Reads::INPUTS
     }
+
+    fn is_same(&self, other: &dyn Operation) -> bool {
+        same(self, other)
+    }
 }
 
 /// The adjoint of [`IndexSelect`]: `y = 0`, then `y[index[i]] += x[i]` along an axis.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct IndexAdd {
     axis: usize,
     size: usize,
@@ -200,10 +212,14 @@ impl Operation for IndexAdd {
     fn reads(&self) -> Reads {
         Reads::INPUTS
     }
+
+    fn is_same(&self, other: &dyn Operation) -> bool {
+        same(self, other)
+    }
 }
 
 /// Rows of zeros with a one at the index.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct OneHot {
     classes: usize,
     dtype: Dtype,
@@ -232,6 +248,10 @@ impl Operation for OneHot {
 
     fn reads(&self) -> Reads {
         Reads::NOTHING
+    }
+
+    fn is_same(&self, other: &dyn Operation) -> bool {
+        same(self, other)
     }
 }
 

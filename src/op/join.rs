@@ -4,10 +4,10 @@ use super::table::{Domain, Row, Shapes, row};
 use crate::element::{Dtype, Element, Number, with_dtype};
 use crate::kernel::place::place;
 use crate::shape::{Layout, Shape, or_panic, resolve_axis, resolve_insertion, resolve_split};
-use crate::tape::{AnyVar, Input, Operation, Output, Pullback, Reads, Var};
+use crate::tape::{AnyVar, Input, Operation, Output, Pullback, Reads, Var, same};
 
 /// Inputs one after another along an axis.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Concat {
     axis: usize,
 }
@@ -65,10 +65,14 @@ impl Operation for Concat {
     fn reads(&self) -> Reads {
         Reads::NOTHING
     }
+
+    fn is_same(&self, other: &dyn Operation) -> bool {
+        same(self, other)
+    }
 }
 
 /// The input amid zeros: `before`, then the elements `gap` zeros apart, then `after`, along one axis.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Dilate {
     axis: usize,
     before: usize,
@@ -131,6 +135,10 @@ impl Operation for Dilate {
 
     fn reads(&self) -> Reads {
         Reads::NOTHING
+    }
+
+    fn is_same(&self, other: &dyn Operation) -> bool {
+        same(self, other)
     }
 }
 

@@ -6,11 +6,11 @@ use crate::kernel::matmul::{Matrix, matmul};
 use crate::kernel::walk::Walk;
 use crate::shape::{Layout, Shape};
 use crate::tape::{
-    AnyVar, Called, Input, Op, Operation, Output, Pullback, Reads, SharedShape, Var, View,
+    AnyVar, Called, Input, Op, Operation, Output, Pullback, Reads, SharedShape, Var, View, same,
 };
 
 /// The product of matrices in the last two axes, each transposed first if so said; the axes before them broadcast.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Matmul {
     transposed: [bool; 2],
 }
@@ -152,6 +152,10 @@ impl Operation for Matmul {
 
     fn reads(&self) -> Reads {
         Reads::INPUTS
+    }
+
+    fn is_same(&self, other: &dyn Operation) -> bool {
+        same(self, other)
     }
 }
 

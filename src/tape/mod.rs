@@ -12,8 +12,8 @@ mod var;
 pub(crate) use arena::{Arena, Graph, recycle};
 pub use arena::{Tape, TapeRef};
 pub(crate) use node::{Called, Node, Op, SharedShape, View};
-pub(crate) use operation::described_here;
 pub use operation::{
     Binary, Elementwise, Input, Operation, Output, Pullback, Reads, Ternary, Unary,
 };
+pub(crate) use operation::{described_here, same};
 pub use var::{AnyVar, Var};

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// One step of a program.
 #[derive(Debug)]
@@ -60,7 +61,7 @@ impl PartialEq for SharedShape {
 #[derive(Clone, Debug)]
 pub(crate) enum Called {
     Static(&'static dyn Operation),
-    Shared(Rc<dyn Operation>),
+    Shared(Arc<dyn Operation>),
 }
 
 impl std::ops::Deref for Called {

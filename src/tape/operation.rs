@@ -4,6 +4,7 @@ use super::var::{AnyVar, Var};
 use crate::element::{Dtype, Element, Slice, SliceMut};
 use crate::kernel::elementwise::{Kernel, Map1, Map2, Map3};
 use crate::shape::{Layout, Shape};
+use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -351,7 +352,7 @@ impl<'a> Output<'a> {
 /// An operation with a kernel of its own: shape rule, value, gradient rule.
 ///
 /// Record one with [`TapeRef::record`](super::TapeRef::record).
-pub trait Operation: fmt::Debug + 'static {
+pub trait Operation: Any + fmt::Debug + Send + Sync {
     /// The name in messages.
     fn name(&self) -> &'static str;
 
@@ -375,4 +376,17 @@ pub trait Operation: fmt::Debug + 'static {
     fn reads(&self) -> Reads {
         Reads::BOTH
     }
+
+    /// Whether `other` is the same operation with the same arguments: then a run may use a plan that was made for it. A plan is
+    /// made anew for an operation that never says so. For a type with `PartialEq`:
+    /// `(other as &dyn Any).downcast_ref() == Some(self)`.
+    fn is_same(&self, other: &dyn Operation) -> bool {
+        let _ = other;
+        false
+    }
+}
+
+/// Whether `other` is an operation of the same type with the same arguments.
+pub(crate) fn same<O: Operation + PartialEq>(this: &O, other: &dyn Operation) -> bool {
+    (other as &dyn Any).downcast_ref() == Some(this)
 }

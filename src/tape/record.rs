@@ -12,6 +12,7 @@ use crate::tensor::{Buffer, Tensor};
 use smallvec::{SmallVec, smallvec};
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// 2^64 over the golden ratio (Fibonacci hashing): the high bits of a product with it depend on all bits of the other factor.
 const HASH: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -392,7 +393,7 @@ impl TapeRef {
     /// If the inputs do not fit the operation, are of different tapes, or the tape was reset or dropped.
     #[track_caller]
     pub fn record(self, operation: impl Operation, inputs: &[AnyVar]) -> AnyVar {
-        self.call(Called::Shared(Rc::new(operation)), inputs)
+        self.call(Called::Shared(Arc::new(operation)), inputs)
     }
 
     /// As [`record`](TapeRef::record), for an operation without arguments.

@@ -1,0 +1,108 @@
+//! Work in fixed parts on the threads of the pool.
+//!
+//! How work is cut depends on its size alone, never on the number of threads, and no part depends on another: so any number of
+//! threads gives the same bits. Without the feature `parallel`, or in a pool of one thread, the parts run one after the other.
+
+/// Nanoseconds of work below which waking other threads does not pay.
+pub(crate) const WORTHWHILE: usize = 40_000;
+
+/// Whether work of about so many nanoseconds is worth more than one thread, and there is more than one.
+#[inline]
+pub(crate) fn worthwhile(nanoseconds: usize) -> bool {
+    nanoseconds >= WORTHWHILE && several()
+}
+
+#[cfg(feature = "parallel")]
+fn several() -> bool {
+    rayon::current_num_threads() > 1
+}
+
+#[cfg(not(feature = "parallel"))]
+fn several() -> bool {
+    false
+}
+
+/// Calls `part` with each number below `parts`, on several threads if the work as a whole, of about so many nanoseconds,
+/// is [`worthwhile`]. A panic of a part comes out here, once the others have ended.
+#[inline]
+pub(crate) fn each(parts: usize, nanoseconds: usize, part: impl Fn(usize) + Sync) {
+    if parts > 1 && worthwhile(nanoseconds) {
+        spread(parts, &part);
+    } else {
+        (0..parts).for_each(part);
+    }
+}
+
+#[cfg(feature = "parallel")]
+fn spread(parts: usize, part: &(dyn Fn(usize) + Sync)) {
+    use rayon::prelude::*;
+    (0..parts).into_par_iter().for_each(part);
+}
+
+#[cfg(not(feature = "parallel"))]
+fn spread(parts: usize, part: &(dyn Fn(usize) + Sync)) {
+    (0..parts).for_each(part);
+}
+
+/// As [`each`], over pieces of `len` elements of a slice (the last may be shorter).
+#[inline]
+pub(crate) fn each_chunk<T: Send>(
+    elements: &mut [T],
+    len: usize,
+    nanoseconds: usize,
+    part: impl Fn(usize, &mut [T]) + Sync,
+) {
+    if elements.len() > len && worthwhile(nanoseconds) {
+        spread_chunks(elements, len, &part);
+    } else {
+        for (i, chunk) in elements.chunks_mut(len).enumerate() {
+            part(i, chunk);
+        }
+    }
+}
+
+#[cfg(feature = "parallel")]
+fn spread_chunks<T: Send>(elements: &mut [T], len: usize, part: &(dyn Fn(usize, &mut [T]) + Sync)) {
+    use rayon::prelude::*;
+    elements
+        .par_chunks_mut(len)
+        .enumerate()
+        .for_each(|(i, chunk)| part(i, chunk));
+}
+
+#[cfg(not(feature = "parallel"))]
+fn spread_chunks<T: Send>(elements: &mut [T], len: usize, part: &(dyn Fn(usize, &mut [T]) + Sync)) {
+    for (i, chunk) in elements.chunks_mut(len).enumerate() {
+        part(i, chunk);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn every_part_runs_once() {
+        for nanoseconds in [0, usize::MAX] {
+            let counts: [AtomicUsize; 37] = std::array::from_fn(|_| AtomicUsize::new(0));
+            each(37, nanoseconds, |i| {
+                counts[i].fetch_add(1, Ordering::Relaxed);
+            });
+            assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 1));
+            let mut elements = [0; 100];
+            each_chunk(&mut elements, 7, nanoseconds, |i, chunk| chunk.fill(i));
+            let expected: Vec<usize> = (0..100).map(|k| k / 7).collect();
+            assert_eq!(elements[..], expected);
+        }
+    }
+
+    #[test]
+    fn a_panic_of_a_part_comes_out_and_spoils_nothing() {
+        let outcome = std::panic::catch_unwind(|| {
+            each(8, usize::MAX, |i| assert!(i != 5, "part 5"));
+        });
+        assert!(outcome.is_err());
+        each(8, usize::MAX, |_| {});
+    }
+}
