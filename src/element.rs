@@ -445,6 +445,20 @@ impl Number for i64 {
 }
 
 impl<'a> Slice<'a> {
+    /// The same slice, borrowed for less long: an [`Any`] does not get there by itself.
+    #[inline]
+    pub(crate) fn briefly<'b>(self) -> Slice<'b>
+    where
+        'a: 'b,
+    {
+        match self {
+            Any::F32(x) => Any::F32(x),
+            Any::F64(x) => Any::F64(x),
+            Any::I64(x) => Any::I64(x),
+            Any::Bool(x) => Any::Bool(x),
+        }
+    }
+
     /// The number of elements.
     #[inline]
     pub(crate) fn len(&self) -> usize {

@@ -185,10 +185,10 @@ fn narrow<S: Source>(pass: Pass<S>) {
 
 /// Where a kernel reads an operand.
 #[derive(Clone, Copy)]
-struct Pointer {
-    first: *const u8,
+pub(super) struct Pointer {
+    pub first: *const u8,
     /// Whether there is one element for all.
-    single: bool,
+    pub single: bool,
 }
 
 impl Pointer {
@@ -202,17 +202,27 @@ impl Pointer {
 }
 
 /// An elementwise function for one combination of element types.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernel {
     inputs: [Dtype; OPERANDS],
     output: Dtype,
     /// # Safety
     /// The operands and the result must be of the types above, and satisfy the contract of [`Pass::new`]; one of two operands, but
     /// no others, may be single.
-    call: unsafe fn(&[Pointer; OPERANDS], *mut u8, usize),
+    pub(super) call: unsafe fn(&[Pointer; OPERANDS], *mut u8, usize),
 }
 
 impl Kernel {
+    /// The type of each operand.
+    pub fn inputs(&self) -> &[Dtype; OPERANDS] {
+        &self.inputs
+    }
+
+    /// The type of the result.
+    pub fn output(&self) -> Dtype {
+        self.output
+    }
+
     /// The kernel of a function of one element.
     pub const fn of1<A: Element, F: Map1<A>>() -> Kernel {
         Kernel {

@@ -34,6 +34,18 @@ impl Cursor {
         }
     }
 
+    /// At the element with number `element`.
+    pub fn at(layout: &Layout, element: usize) -> Self {
+        let mut cursor = Cursor::new(layout);
+        let mut rest = element;
+        for (index, &(size, stride)) in cursor.index.iter_mut().zip(&cursor.axes) {
+            *index = rest % size;
+            rest /= size;
+            cursor.position += *index as isize * stride;
+        }
+        cursor
+    }
+
     /// At the first of `len` elements that are all the first of their source.
     pub fn still(len: usize) -> Self {
         let (axes, index) = (

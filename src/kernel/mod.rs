@@ -7,6 +7,8 @@ pub(crate) mod elementwise;
 pub(crate) mod gather;
 pub(crate) mod index;
 pub(crate) mod matmul;
+pub(crate) mod memory;
+pub(crate) mod pass;
 pub(crate) mod place;
 pub(crate) mod reduce;
 #[cfg(test)]

@@ -40,14 +40,14 @@ pub(crate) fn reduce<T: Number>(
 }
 
 /// An associative operation with an identity.
-trait Combine<T> {
+pub(super) trait Combine<T> {
     const IDENTITY: T;
     fn combine(a: T, b: T) -> T;
 }
 
 macro_rules! combine {
     ($name:ident, $identity:ident, $combine:ident) => {
-        struct $name;
+        pub(super) struct $name;
         impl<T: Number> Combine<T> for $name {
             const IDENTITY: T = T::$identity;
             #[inline(always)]
@@ -153,7 +153,7 @@ fn strided<T: Number, F: Combine<T>>(source: &[T], layout: &Layout, axes: &[usiz
 }
 
 /// Numbers that are combined in pairs, pairs of pairs, and so on, as they come.
-struct Tree<T, F> {
+pub(super) struct Tree<T, F> {
     /// The subtrees that are complete, largest first: one for each bit that is set in `count`.
     partial: SmallVec<[T; 8]>,
     count: usize,
@@ -162,7 +162,7 @@ struct Tree<T, F> {
 
 impl<T: Number, F: Combine<T>> Tree<T, F> {
     #[inline(always)]
-    fn new() -> Self {
+    pub fn new() -> Self {
         Tree {
             partial: SmallVec::new(),
             count: 0,
@@ -171,7 +171,7 @@ impl<T: Number, F: Combine<T>> Tree<T, F> {
     }
 
     #[inline(always)]
-    fn push(&mut self, mut x: T) {
+    pub fn push(&mut self, mut x: T) {
         for _ in 0..self.count.trailing_ones() {
             x = F::combine(self.partial.pop().unwrap_or(F::IDENTITY), x);
         }
@@ -180,7 +180,7 @@ impl<T: Number, F: Combine<T>> Tree<T, F> {
     }
 
     #[inline(always)]
-    fn finish(mut self) -> T {
+    pub fn finish(mut self) -> T {
         let last = self.partial.pop().unwrap_or(F::IDENTITY);
         self.partial
             .iter()
@@ -192,11 +192,11 @@ impl<T: Number, F: Combine<T>> Tree<T, F> {
 /// Runs of fewer elements are combined one after the other.
 const SHORT: usize = 16;
 /// Terms that are combined lane by lane before blocks are combined in pairs.
-const BLOCK: usize = 1024;
+pub(crate) const BLOCK: usize = 512;
 
 simd! {
     /// Each of the runs of `count` elements that `source` consists of, into an element of `out`.
-    fn runs<T: Number, F: Combine<T>>(source: &[T], count: usize, out: &mut [T]) {
+    pub(super) fn runs<T: Number, F: Combine<T>>(source: &[T], count: usize, out: &mut [T]) {
         if count >= SHORT {
             for (run, out) in source.chunks_exact(count).zip(out) {
                 *out = run_body::<T, F>(run);
@@ -322,11 +322,7 @@ fn table<T: Number, F: Combine<T>>(source: &[T], count: usize, width: usize, out
         }
         return;
     }
-    let at_once = if width < WIDE {
-        (WIDE / width).next_power_of_two()
-    } else {
-        1
-    };
+    let at_once = 1;
     let wide = at_once * width;
     let mut partial = Vec::new();
     let in_rows =
@@ -420,11 +416,11 @@ simd! {
             let eight = eight.map(row);
             if begun {
                 for (i, x) in out.iter_mut().enumerate() {
-                    *x = F::combine(*x, column::<T, F>(&eight, i));
+                    *x = eight.iter().fold(*x, |sum, row| F::combine(sum, row[i]));
                 }
             } else {
                 for (i, x) in out.iter_mut().enumerate() {
-                    *x = column::<T, F>(&eight, i);
+                    *x = eight[1..].iter().fold(eight[0][i], |sum, row| F::combine(sum, row[i]));
                 }
             }
             begun = true;
@@ -449,7 +445,7 @@ fn column<T: Number, F: Combine<T>>(rows: &[&[T]; TOGETHER], i: usize) -> T {
 
 simd! {
     /// Combines the second half of `rows` into the first.
-    fn merge<T: Number, F: Combine<T>>(rows: &mut [T]) {
+    pub(super) fn merge<T: Number, F: Combine<T>>(rows: &mut [T]) {
         let (first, second) = rows.split_at_mut(rows.len() / 2);
         for (x, &y) in first.iter_mut().zip(second.iter()) {
             *x = F::combine(*x, y);

@@ -112,7 +112,7 @@ impl TapeRef {
             let mut graph = arena.graph.borrow_mut();
             graph
                 .execute(&targets)
-                .map_err(|fault| fault.describe(&graph))
+                .map_err(|fault| graph.describe(&fault))
         };
         if let Err(message) = outcome {
             panic!("{message}");
@@ -161,7 +161,7 @@ impl<T: Element> Var<T> {
             Ok(value) => value
                 .into_tensor(&graph.node(self.index).shape)
                 .expect("the type that was recorded"),
-            Err(fault) => panic!("{}", fault.describe(&graph)),
+            Err(fault) => panic!("{}", graph.describe(&fault)),
         }
     }
 

@@ -1,103 +1,116 @@
-//! What a run computes, and which values outlive it.
-//!
-//! `Scratch::uses` counts, for each node, the readers that are still to run. A value whose count falls to zero is not needed
-//! any more and its memory is taken back at once. Values that existed before the run, results that were asked for, and what a
-//! backward pass to come will read are pinned: their count never gets there.
+//! What a run does, step by step: made once for a program, used as often as it runs.
 
+use crate::element::Dtype;
+use crate::kernel::memory::Region;
+use crate::kernel::pass::Pass;
 use crate::kernel::reduce::Reduction;
-use crate::tape::{Graph, Op, Reads};
+use crate::shape::{Layout, Shape};
+use crate::tape::Called;
+use smallvec::SmallVec;
+use std::panic::Location;
 
-/// Added to the count of a value that must not be freed by the run.
-pub(super) const PINNED: u32 = 1 << 31;
-
-/// The extremes compare input and output to find where they are attained; a sum needs neither.
-fn reduction_reads(reduction: Reduction) -> Reads {
-    match reduction {
-        Reduction::Sum => Reads::NOTHING,
-        Reduction::Max | Reduction::Min => Reads::BOTH,
-    }
+/// Where a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// One that was there before the run.
+    Input(u32),
+    Temporary(Region),
+    /// One that outlives the run.
+    Result(u32),
 }
 
-impl Graph {
-    /// Fills `scratch.order` with the nodes to compute, in order, and `scratch.uses` with the readers of each value.
-    pub(super) fn plan(&mut self, targets: &[u32]) {
-        let scratch = &mut self.scratch;
-        if std::mem::replace(&mut scratch.running, true) {
-            scratch.uses.clear();
-        }
-        scratch.uses.resize(self.nodes.len(), 0);
-        scratch.order.clear();
-        // Inputs come before what reads them, so one walk backwards from the last target meets every reader
-        // of a node before the node; it ends when nothing is left that is needed and not computed.
-        let mut pending = 0;
-        for &target in targets {
-            let uses = &mut scratch.uses[target as usize];
-            pending += usize::from(*uses == 0 && self.values[target as usize].is_none());
-            *uses |= PINNED;
-        }
-        let mut index = targets.iter().copied().max().unwrap_or(0);
-        while pending > 0 {
-            if scratch.uses[index as usize] != 0 && self.values[index as usize].is_none() {
-                pending -= 1;
-                scratch.order.push(index);
-                for &input in &self.nodes[index as usize].inputs {
-                    let uses = &mut scratch.uses[input as usize];
-                    if *uses == 0 {
-                        match self.values[input as usize] {
-                            Some(_) => *uses = PINNED,
-                            None => pending += 1,
-                        }
-                    }
-                    *uses += 1;
-                }
-            }
-            index = index.wrapping_sub(1);
-        }
-        scratch.order.reverse();
-        if !self.differentiated && !self.inference {
-            self.retain();
-        }
+/// What is there before the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// The value of a node.
+    Value(u32),
+    /// The number that a node holds everywhere.
+    Number(u32),
+}
+
+/// A value that outlives the run.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub dtype: Dtype,
+    pub len: usize,
+}
+
+/// A node whose value is asked for or kept: where it is, and how it lies there.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetched {
+    pub node: u32,
+    pub place: Place,
+    pub layout: Option<Layout>,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    /// A fused pass.
+    Pass(Box<Pass>),
+    /// A reduction of a single value.
+    Reduce {
+        kind: Reduction,
+        axes: Shape,
+        layout: Layout,
+    },
+    /// The elements of a layout in row-major order.
+    Copy { layout: Layout },
+    /// An operation with a kernel of its own.
+    Call {
+        operation: Called,
+        layouts: SmallVec<[Layout; 3]>,
+    },
+}
+
+/// A step of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub work: Work,
+    pub reads: SmallVec<[Place; 4]>,
+    /// For each value that is read: the output that overwrites it.
+    pub overwritten: SmallVec<[Option<u16>; 4]>,
+    pub writes: SmallVec<[Place; 2]>,
+    /// Bytes of working memory, and where they begin.
+    pub work_memory: (usize, usize),
+    /// The nodes it computes.
+    pub nodes: SmallVec<[u32; 4]>,
+}
+
+/// A node as listings and messages name it.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub node: u32,
+    pub name: &'static str,
+    pub dtype: Dtype,
+    pub shape: Shape,
+    pub location: &'static Location<'static>,
+}
+
+/// The steps of a run, and the memory they need.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    pub steps: Vec<Step>,
+    pub inputs: Vec<Given>,
+    pub results: Vec<Kept>,
+    pub fetched: Vec<Fetched>,
+    /// Bytes of numbers and of truth values that values within the run take at once.
+    pub numbers: usize,
+    pub truths: usize,
+    /// The nodes that are computed.
+    pub named: Vec<Named>,
+}
+
+impl Plan {
+    /// The most bytes that values of a run take at once, those that outlive it included.
+    pub fn peak(&self) -> usize {
+        let kept = |kept: &Kept| kept.len * kept.dtype.size();
+        self.numbers + self.truths + self.results.iter().map(kept).sum::<usize>()
     }
 
-    /// Pins what the rules of the nodes to be computed would read.
-    fn retain(&mut self) {
-        for &index in &self.scratch.order {
-            let node = &self.nodes[index as usize];
-            if !node.tracked {
-                continue;
-            }
-            let reads = match &node.op {
-                Op::Leaf | Op::Fill(_) | Op::View(_) => Reads::NOTHING,
-                Op::Elementwise(op) => op.reads,
-                Op::Reduce(reduction, _) => reduction_reads(*reduction),
-                Op::Call(op) => op.reads(),
-            };
-            if reads.output {
-                self.scratch.uses[index as usize] |= PINNED;
-            }
-            if reads.inputs {
-                for &input in &node.inputs {
-                    // A number that is the same everywhere is read from its node.
-                    if self.filled(input).is_none() {
-                        self.scratch.uses[input as usize] |= PINNED;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Puts the counts back to zero.
-    pub(super) fn unplan(&mut self, targets: &[u32]) {
-        let scratch = &mut self.scratch;
-        scratch.running = false;
-        for &target in targets {
-            scratch.uses[target as usize] = 0;
-        }
-        for &index in &scratch.order {
-            scratch.uses[index as usize] = 0;
-            for &input in &self.nodes[index as usize].inputs {
-                scratch.uses[input as usize] = 0;
-            }
-        }
+    /// A node that the plan computes.
+    pub fn named(&self, node: u32) -> Option<&Named> {
+        let at = self.named.binary_search_by_key(&node, |named| named.node);
+        at.ok().map(|at| &self.named[at])
     }
 }

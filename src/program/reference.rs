@@ -1,10 +1,13 @@
 //! The reference executor: one node at a time, elementwise nodes one element at a time, nothing freed, reused or skipped. It is
 //! slow and plain, and what the planned executor is tested against.
 
-use super::value::{Fault, evaluate, input, see};
-use crate::element::{Element, with_dtype};
+use super::execute::Fault;
+use super::needed::see;
+use super::value::{copy, reduce_any};
+use crate::element::{Element, SliceMut, with_dtype};
 use crate::kernel::elementwise::{self, Kernel, Operand, Workspace};
-use crate::tape::{Graph, Input, Node, Op};
+use crate::shape::{Layout, Shape};
+use crate::tape::{Graph, Input, Node, Op, Output};
 use crate::tensor::{Buffer, Storage, Storages};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -16,7 +19,10 @@ pub(super) fn evaluate_alone(graph: &Graph, target: u32) -> Result<Buffer, Fault
         let node = graph.node(index);
         let value = match &node.op {
             Op::Leaf => graph.values[index as usize].clone(),
-            _ => Some(compute(graph, node, &values).map_err(|message| Fault::new(index, message))?),
+            _ => Some(compute(graph, node, &values).map_err(|message| Fault {
+                node: index,
+                message,
+            })?),
         };
         values.push(value);
     }
@@ -34,9 +40,10 @@ fn compute(graph: &Graph, node: &Node, values: &[Option<Buffer>]) -> Result<Buff
         .collect();
     if let Op::View(view) = &node.op
         && let Some(value) = &values[node.inputs[0] as usize]
-        && let Some(seen) = see(view, node, graph.node(node.inputs[0]), value)
+        && let source = graph.node(node.inputs[0])
+        && let Some(seen) = see(view, &node.shape, &value.layout_for(&source.shape))
     {
-        return Ok(seen);
+        return Ok(Buffer::viewed(value.storage.clone(), seen));
     }
     let size = node.shape.size();
     with_dtype!(node.dtype, T => {
@@ -76,4 +83,38 @@ fn one_by_one<T: Element>(kernel: &Kernel, node: &Node, inputs: &[Input<'_>], ou
             *i = 0;
         }
     }
+}
+
+/// An input as a kernel sees it. A number that is the same everywhere has no buffer: it is read from its node.
+fn input<'a>(node: &'a Node, value: Option<&'a Buffer>) -> Input<'a> {
+    match (&node.op, value) {
+        (_, Some(value)) => Input {
+            data: value.storage.as_slice(),
+            layout: value.layout_for(&node.shape),
+        },
+        (Op::Fill(number), None) => Input {
+            data: number.as_slice(),
+            layout: Layout::contiguous(Shape::scalar()).expand(&node.shape),
+        },
+        (op, None) => unreachable!("{} is read before it is computed", op.name()),
+    }
+}
+
+/// Computes a node with a buffer of its own; not for leaves, nor for elementwise nodes.
+fn evaluate(node: &Node, inputs: &[Input<'_>], out: SliceMut<'_>) -> Result<(), String> {
+    match &node.op {
+        Op::Fill(number) => copy(
+            number.as_slice(),
+            &Layout::contiguous(Shape::scalar()).expand(&node.shape),
+            out,
+        ),
+        // A view that no layout of the input's storage can express: a copy in row-major order.
+        Op::View(_) => copy(inputs[0].data, &inputs[0].layout, out),
+        Op::Reduce(kind, axes) => {
+            return reduce_any(*kind, inputs[0].data, &inputs[0].layout, axes, out);
+        }
+        Op::Call(operation) => return operation.forward(inputs, Output { data: out }),
+        Op::Leaf | Op::Elementwise(_) => unreachable!("{} is not computed here", node.op.name()),
+    }
+    Ok(())
 }

@@ -8,6 +8,7 @@ use super::node::{Node, SharedShape};
 use crate::element::{Dtype, Element};
 use crate::kernel::elementwise::Workspace;
 use crate::tensor::{AnyStorage, Buffer, Pool};
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -34,7 +35,8 @@ pub(crate) struct Graph {
     pub attributed: Option<&'static Location<'static>>,
     pub pool: Pool,
     pub workspace: Workspace,
-    pub scratch: Scratch,
+    /// What the executor keeps from run to run.
+    pub plans: Option<Box<dyn Any>>,
 }
 
 /// How many recorded shapes a tape remembers.
@@ -42,16 +44,6 @@ pub(super) const SHAPES: usize = 32;
 
 /// How many recorded numbers a tape remembers.
 pub(super) const NUMBERS: usize = 8;
-
-/// Vectors that a run needs, kept from run to run.
-#[derive(Default)]
-pub(crate) struct Scratch {
-    /// For each node: how many readers are still to run.
-    pub uses: Vec<u32>,
-    pub order: Vec<u32>,
-    /// Whether a run is under way, or was when a kernel panicked and left its counts behind.
-    pub running: bool,
-}
 
 impl Graph {
     fn clear(&mut self) {

@@ -11,7 +11,7 @@ mod var;
 
 pub(crate) use arena::{Arena, Graph, recycle};
 pub use arena::{Tape, TapeRef};
-pub(crate) use node::{Called, Node, Op, SharedShape, View};
+pub(crate) use node::{Called, Node, NodeInputs, Op, SharedShape, View};
 pub use operation::{
     Binary, Elementwise, Input, Operation, Output, Pullback, Reads, Ternary, Unary,
 };

@@ -96,6 +96,11 @@ impl Pool {
         with_dtype!(dtype, T => T::erase::<Storages>(Arc::new(Storage::<T>::zeroed(len, capacity))))
     }
 
+    /// Notes that so many bytes are in use besides, for a while.
+    pub fn note(&mut self, bytes: usize) {
+        self.peak = self.peak.max(self.live + bytes);
+    }
+
     /// Takes a buffer that [`acquire`](Pool::acquire) gave back, if nobody else can see it any more.
     pub fn release(&mut self, storage: AnyStorage) {
         // A buffer is in use as long as anyone can see it: a view of it, a leaf, a tensor.

@@ -1,0 +1,607 @@
+//! From a recipe to instructions of the machine: stages, registers, and where inputs may be overwritten.
+
+use super::reducer::reducer;
+use super::sums_together;
+use super::{
+    Access, Accumulated, Arg, BLOCK, Base, Class, Hoisted, Instruction, Make, Moves, Pass, Place,
+    Recipe, Reduced, Slot, Stage, Total,
+};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+
+/// Rows that are combined one after the other before such groups are combined in pairs.
+pub(super) const GROUP: usize = 64;
+/// Bytes of a first-level cache that registers should not exceed.
+const NEAR: usize = 24 * 1024;
+const ALIGNMENT: usize = 64;
+
+/// The order in which instructions run: by stage, and in a stage those of row values first.
+type Position = (usize, bool, usize);
+
+/// An instruction, as it will run.
+#[derive(Clone, Copy)]
+enum Step {
+    /// The instruction of the recipe with this number.
+    Make(usize),
+    Spread(Arg),
+    Gather(usize),
+}
+
+impl Recipe {
+    /// Compiles the recipe.
+    pub fn compile(self) -> Pass {
+        let stages = self.stages();
+        let mut compiler = Compiler::new(self, stages);
+        compiler.order();
+        compiler.lay_out();
+        compiler.emit();
+        compiler.finish()
+    }
+}
+
+struct Compiler {
+    recipe: Recipe,
+    /// The stage of each instruction of the recipe.
+    stage_of: Vec<usize>,
+    steps: Vec<(Position, Step)>,
+    block_rows: usize,
+    block_width: usize,
+    /// Where values are: those of the recipe, spread row values and gathered inputs by stage, filled registers.
+    values: Vec<Option<Slot>>,
+    spread: HashMap<(Arg, usize), Slot>,
+    gathered: HashMap<(usize, usize), Slot>,
+    direct: HashMap<usize, Slot>,
+    filled: HashMap<usize, Slot>,
+    /// The position at which a register is read last, by what is in it.
+    last: HashMap<Held, usize>,
+    places: Vec<Place>,
+    stages: Vec<Stage>,
+    hoisted: Vec<Hoisted>,
+    cursors: Vec<usize>,
+    reductions: Vec<Reduced>,
+    accumulations: Vec<Accumulated>,
+    totals: Vec<Total>,
+    /// Slots of registers that hold nothing any more, by size of element.
+    free: HashMap<usize, Vec<Slot>>,
+    registers: usize,
+    work: usize,
+}
+
+/// What a register holds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Held {
+    Value(usize),
+    Spread(Arg, usize),
+    Gathered(usize, usize),
+}
+
+fn aligned(bytes: usize) -> usize {
+    bytes.next_multiple_of(ALIGNMENT)
+}
+
+impl Compiler {
+    fn new(recipe: Recipe, stage_of: Vec<usize>) -> Self {
+        let count = stage_of.iter().max().map_or(1, |last| last + 1);
+        // The last combined rows are ready one stage later, though nothing may read them.
+        let ends = recipe
+            .code
+            .iter()
+            .zip(&stage_of)
+            .filter_map(|(make, &stage)| {
+                matches!(
+                    make,
+                    Make::Reduce {
+                        class: Class::Row,
+                        ..
+                    }
+                )
+                .then_some(stage + 2)
+            });
+        let count = ends.max().unwrap_or(0).max(count);
+        let values = vec![None; recipe.code.len()];
+        Compiler {
+            recipe,
+            stage_of,
+            steps: Vec::new(),
+            block_rows: 1,
+            block_width: 1,
+            values,
+            spread: HashMap::new(),
+            gathered: HashMap::new(),
+            direct: HashMap::new(),
+            filled: HashMap::new(),
+            last: HashMap::new(),
+            places: Vec::new(),
+            stages: vec![Stage::default(); count],
+            hoisted: Vec::new(),
+            cursors: Vec::new(),
+            reductions: Vec::new(),
+            accumulations: Vec::new(),
+            totals: Vec::new(),
+            free: HashMap::new(),
+            registers: 0,
+            work: 0,
+        }
+    }
+
+    /// Whether an instruction works on one element for each row.
+    fn on_rows(&self, make: &Make) -> bool {
+        matches!(
+            make,
+            Make::Map {
+                class: Class::Row,
+                ..
+            }
+        )
+    }
+
+    /// Whether operand `k` can be one element beside a row of them.
+    fn stays_single(&self, args: &[Arg], k: usize, on_rows: bool) -> bool {
+        let narrow = |arg: Arg| {
+            self.recipe.is_single(arg)
+                || (!on_rows && self.block_rows == 1 && self.recipe.class(arg) == Class::Row)
+        };
+        args.len() == 2 && narrow(args[k]) && !narrow(args[1 - k])
+    }
+
+    /// Puts instructions, and those that bring their operands into form, in the order in which they run.
+    fn order(&mut self) {
+        let recipe = &self.recipe;
+        let (rows, width) = (recipe.rows, recipe.width);
+        if width <= BLOCK && rows > 1 {
+            // A power of two: blocks do not straddle groups of rows.
+            let fit = (BLOCK / width.max(1)).clamp(1, rows.next_power_of_two());
+            self.block_rows = 1 << fit.ilog2();
+            let accumulates = |make: &Make| {
+                matches!(
+                    make,
+                    Make::Reduce {
+                        class: Class::Column,
+                        ..
+                    }
+                )
+            };
+            if recipe.code.iter().any(accumulates) {
+                self.block_rows = self.block_rows.min(GROUP);
+            }
+            self.block_width = width;
+        } else {
+            self.block_width = width.min(BLOCK);
+        }
+        let mut steps: Vec<(Position, Step)> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        for (index, make) in recipe.code.iter().enumerate() {
+            let stage = self.stage_of[index];
+            let on_rows = self.on_rows(make);
+            for (k, &arg) in make.args().iter().enumerate() {
+                if on_rows || self.stays_single(make.args(), k, on_rows) {
+                    continue;
+                }
+                let step = match arg {
+                    Arg::Input(input)
+                        if matches!(recipe.inputs[input].access, Access::Strided(_)) =>
+                    {
+                        Step::Gather(input)
+                    }
+                    _ if recipe.class(arg) == Class::Row => Step::Spread(arg),
+                    _ => continue,
+                };
+                if seen.insert((arg, stage)) {
+                    steps.push(((stage, true, index), step));
+                }
+            }
+            steps.push(((stage, !on_rows, index), Step::Make(index)));
+        }
+        steps.sort_by_key(|&(position, _)| position);
+        self.steps = steps;
+        self.last_reads();
+    }
+
+    fn last_reads(&mut self) {
+        let mut last = HashMap::new();
+        for (at, (_, step)) in self.steps.iter().enumerate() {
+            match *step {
+                Step::Make(index) => {
+                    let stage = self.stage_of[index];
+                    for &arg in self.recipe.code[index].args() {
+                        if let Arg::Value(value) = arg {
+                            last.insert(Held::Value(value), at);
+                        }
+                        last.insert(Held::Spread(arg, stage), at);
+                        if let Arg::Input(input) = arg {
+                            last.insert(Held::Gathered(input, stage), at);
+                        }
+                    }
+                }
+                Step::Spread(Arg::Value(value)) => {
+                    last.insert(Held::Value(value), at);
+                }
+                Step::Spread(_) | Step::Gather(_) => {}
+            }
+        }
+        self.last = last;
+    }
+
+    /// Makes blocks shorter if many values live at once; sums must have whole blocks.
+    fn lay_out(&mut self) {
+        let reduces = |make: &Make| matches!(make, Make::Reduce { .. });
+        if self.block_rows > 1 || self.recipe.code.iter().any(reduces) {
+            return;
+        }
+        let (mut live, mut most) = (0usize, 0usize);
+        let mut ends: HashMap<usize, usize> = HashMap::new();
+        for (at, (_, step)) in self.steps.iter().enumerate() {
+            if let Step::Make(index) = *step {
+                let size = self.recipe.code[index].dtype().size();
+                live += size;
+                most = most.max(live);
+                let end = self.last.get(&Held::Value(index)).map_or(at, |&end| end);
+                *ends.entry(end).or_default() += size;
+            }
+            live -= ends.remove(&at).unwrap_or(0);
+        }
+        while self.block_width > 64 && most * self.block_width > NEAR {
+            self.block_width = (self.block_width / 2).next_multiple_of(16);
+        }
+    }
+
+    fn place(&mut self, place: Place) -> Slot {
+        self.places.push(place);
+        Slot::try_from(self.places.len() - 1).expect("a group of so many values is not made")
+    }
+
+    fn register(&mut self, bytes: usize, moves: Moves, size: usize) -> Slot {
+        let base = Base::Register(self.registers);
+        self.registers += aligned(bytes);
+        self.place(Place { base, moves, size })
+    }
+
+    /// A register of a block.
+    fn block(&mut self, size: usize) -> Slot {
+        if let Some(slot) = self.free.get_mut(&size).and_then(Vec::pop) {
+            return slot;
+        }
+        let bytes = self.block_rows * self.block_width * size;
+        self.register(bytes, Moves::Not, size)
+    }
+
+    /// Whether a block holds all columns, so that a register does too.
+    fn whole_rows(&self) -> bool {
+        self.block_width == self.recipe.width
+    }
+
+    /// Where instruction `index` puts its value.
+    fn target(&mut self, index: usize) -> Slot {
+        let make = &self.recipe.code[index];
+        let (class, size) = (make.class(), make.dtype().size());
+        if let Some(output) = self.recipe.outputs.iter().position(|&o| o == index) {
+            let moves = match class {
+                Class::Row => Moves::WithRows,
+                _ => Moves::WithElements,
+            };
+            let base = Base::Output(output);
+            return self.place(Place { base, moves, size });
+        }
+        if class == Class::Row {
+            return self.register(self.block_rows * size, Moves::Not, size);
+        }
+        let crosses = self.last.get(&Held::Value(index)).is_some_and(|&at| {
+            let (stage, ..) = self.steps[at].0;
+            stage > self.stage_of[index]
+        });
+        if crosses && !self.whole_rows() {
+            return self.register(self.recipe.width * size, Moves::WithColumns, size);
+        }
+        self.block(size)
+    }
+
+    /// Takes back the registers that are read for the last time at `at`.
+    fn retire(&mut self, held: Held, at: usize, slot: Slot) {
+        let place = self.places[slot as usize];
+        let is_block = matches!(place.base, Base::Register(_)) && place.moves == Moves::Not;
+        if is_block && self.last.get(&held).is_none_or(|&last| last <= at) {
+            let free = self.free.entry(place.size).or_default();
+            if !free.contains(&slot) {
+                free.push(slot);
+            }
+        }
+    }
+
+    /// Where an instruction on full values reads `arg`.
+    fn operand(&mut self, arg: Arg, stage: usize, single: bool) -> Slot {
+        if !single && let Some(&slot) = self.spread.get(&(arg, stage)) {
+            return slot;
+        }
+        match arg {
+            Arg::Value(value) => self.values[value].expect("made before it is read"),
+            Arg::Input(input) => {
+                if let Some(&slot) = self.gathered.get(&(input, stage)) {
+                    return slot;
+                }
+                let repeated = match self.recipe.inputs[input].access {
+                    Access::Single => !single,
+                    Access::Column => self.block_rows > 1,
+                    _ => false,
+                };
+                if repeated {
+                    self.fill(input)
+                } else {
+                    self.input(input)
+                }
+            }
+        }
+    }
+
+    /// The slot of an input that is read where it lies.
+    fn input(&mut self, input: usize) -> Slot {
+        if let Some(&slot) = self.direct.get(&input) {
+            return slot;
+        }
+        let source = &self.recipe.inputs[input];
+        let size = source.dtype.size();
+        let moves = match source.access {
+            Access::Flat => Moves::WithElements,
+            Access::Row => Moves::WithRows,
+            Access::Column => Moves::WithColumns,
+            Access::Single | Access::Strided(_) => Moves::Not,
+        };
+        let base = Base::Input(input, source.offset * size);
+        let slot = self.place(Place { base, moves, size });
+        self.direct.insert(input, slot);
+        slot
+    }
+
+    /// The slot of a register that is filled once, before the first block.
+    fn fill(&mut self, input: usize) -> Slot {
+        if let Some(&slot) = self.filled.get(&input) {
+            return slot;
+        }
+        let size = self.recipe.inputs[input].dtype.size();
+        let bytes = self.block_rows * self.block_width * size;
+        let to = self.register(bytes, Moves::Not, size);
+        self.hoisted.push(Hoisted { input, to });
+        self.filled.insert(input, to);
+        to
+    }
+
+    fn emit(&mut self) {
+        for at in 0..self.steps.len() {
+            let ((stage, full, _), step) = self.steps[at];
+            let instruction = match step {
+                Step::Spread(arg) => {
+                    let from = match arg {
+                        Arg::Value(value) => self.values[value].expect("made before it is read"),
+                        Arg::Input(input) => self.input(input),
+                    };
+                    let size = self.recipe.dtype(arg).size();
+                    let to = self.block(size);
+                    self.spread.insert((arg, stage), to);
+                    Instruction::Spread { size, from, to }
+                }
+                Step::Gather(input) => {
+                    let to = self.block(self.recipe.inputs[input].dtype.size());
+                    self.gathered.insert((input, stage), to);
+                    self.cursors.push(input);
+                    Instruction::Gather {
+                        cursor: self.cursors.len() - 1,
+                        to,
+                    }
+                }
+                Step::Make(index) => self.make(index, stage, !full, at),
+            };
+            let stage = &mut self.stages[stage];
+            if full {
+                &mut stage.full
+            } else {
+                &mut stage.rows
+            }
+            .push(instruction);
+        }
+    }
+
+    fn make(&mut self, index: usize, stage: usize, on_rows: bool, at: usize) -> Instruction {
+        let make = self.recipe.code[index].clone();
+        let mut slots = [0; 3];
+        let mut single = [false; 3];
+        for (k, &arg) in make.args().iter().enumerate() {
+            single[k] = self.stays_single(make.args(), k, on_rows);
+            slots[k] = self.operand(arg, stage, single[k]);
+        }
+        // An operand that is read for the last time may be overwritten by the result.
+        for (k, &arg) in make.args().iter().enumerate() {
+            if let Arg::Value(value) = arg
+                && self.values[value] == Some(slots[k])
+                && self.recipe.class(arg) == Class::Full
+            {
+                self.retire(Held::Value(value), at, slots[k]);
+            }
+            if self.spread.get(&(arg, stage)) == Some(&slots[k]) {
+                self.retire(Held::Spread(arg, stage), at, slots[k]);
+            }
+            if let Arg::Input(input) = arg
+                && self.gathered.get(&(input, stage)) == Some(&slots[k])
+            {
+                self.retire(Held::Gathered(input, stage), at, slots[k]);
+            }
+        }
+        match make {
+            Make::Map { kernel, .. } => {
+                let to = self.target(index);
+                self.values[index] = Some(to);
+                if self.recipe.code[index].class() == Class::Full
+                    && !self.last.contains_key(&Held::Value(index))
+                {
+                    self.retire(Held::Value(index), at, to);
+                }
+                Instruction::Map {
+                    kernel,
+                    args: slots,
+                    single,
+                    to,
+                }
+            }
+            Make::Reduce {
+                kind,
+                dtype,
+                class: Class::Row,
+                ..
+            } => {
+                let to = self.target(index);
+                self.values[index] = Some(to);
+                let partial = match (self.whole_rows(), self.recipe.rows) {
+                    (true, _) => 0,
+                    (false, 1) => {
+                        let partial = self.work;
+                        self.work += aligned(self.recipe.width.div_ceil(BLOCK) * dtype.size());
+                        partial
+                    }
+                    (false, _) => {
+                        let partial = self.registers;
+                        self.registers += aligned(self.recipe.width.div_ceil(BLOCK) * dtype.size());
+                        partial
+                    }
+                };
+                self.reductions.push(Reduced {
+                    reducer: reducer(kind, dtype),
+                    to,
+                    partial,
+                });
+                let reduction = self.reductions.len() - 1;
+                self.stages[stage].ends.push(reduction);
+                Instruction::Reduce {
+                    reduction,
+                    from: slots[0],
+                }
+            }
+            Make::Reduce {
+                kind,
+                dtype,
+                class: Class::Single,
+                ..
+            } => {
+                debug_assert!(sums_together(self.recipe.width));
+                let elements = self.recipe.rows * self.recipe.width;
+                let partial = self.work;
+                self.work += aligned(elements.div_ceil(BLOCK) * dtype.size());
+                self.totals.push(Total {
+                    reducer: reducer(kind, dtype),
+                    output: self.output(index),
+                    partial,
+                });
+                Instruction::Total {
+                    total: self.totals.len() - 1,
+                    from: slots[0],
+                }
+            }
+            Make::Reduce { kind, dtype, .. } => {
+                let groups = self.recipe.rows.div_ceil(GROUP);
+                let partial = (groups > 1).then(|| {
+                    let partial = self.work;
+                    self.work += aligned(groups * self.recipe.width * dtype.size());
+                    partial
+                });
+                self.accumulations.push(Accumulated {
+                    reducer: reducer(kind, dtype),
+                    output: self.output(index),
+                    partial,
+                });
+                Instruction::Accumulate {
+                    accumulation: self.accumulations.len() - 1,
+                    from: slots[0],
+                }
+            }
+        }
+    }
+
+    /// The output that an instruction writes, if nothing reads it within the pass.
+    fn output(&self, index: usize) -> usize {
+        let output = self.recipe.outputs.iter().position(|&o| o == index);
+        output.expect("what no instruction reads is written out")
+    }
+
+    /// Pairs of an output and an input that is read, for the last time, no later than the output is written.
+    fn overwrites(&self) -> Vec<(usize, usize)> {
+        let recipe = &self.recipe;
+        let mut made = vec![0; recipe.code.len()];
+        let mut read: SmallVec<[usize; 8]> = SmallVec::from_elem(0, recipe.inputs.len());
+        for (at, (_, step)) in self.steps.iter().enumerate() {
+            if let Step::Make(index) = *step {
+                made[index] = at;
+                for &arg in recipe.code[index].args() {
+                    if let Arg::Input(input) = arg {
+                        read[input] = at;
+                    }
+                }
+            }
+        }
+        let mut pairs = Vec::new();
+        for (output, &index) in recipe.outputs.iter().enumerate() {
+            let make = &recipe.code[index];
+            if !matches!(
+                make,
+                Make::Map {
+                    class: Class::Full,
+                    ..
+                }
+            ) {
+                continue;
+            }
+            for (input, source) in recipe.inputs.iter().enumerate() {
+                if source.access == Access::Flat
+                    && source.offset == 0
+                    && source.dtype == make.dtype()
+                    && read[input] <= made[index]
+                {
+                    pairs.push((output, input));
+                }
+            }
+        }
+        pairs
+    }
+
+    fn finish(self) -> Pass {
+        let overwrites = self.overwrites();
+        let recipe = self.recipe;
+        let size = |&index: &usize| {
+            let make = &recipe.code[index];
+            let len = match make.class() {
+                Class::Full => recipe.rows * recipe.width,
+                Class::Row => recipe.rows,
+                Class::Column => recipe.width,
+                Class::Single => 1,
+            };
+            (make.dtype(), len)
+        };
+        let sweeps = self.stages.iter().filter(|s| !s.full.is_empty()).count();
+        // Several tasks would write a row value that is made before the sweep.
+        let early = |&index: &usize| {
+            recipe.code[index].class() == Class::Row
+                && self.stage_of[index] == 0
+                && matches!(recipe.code[index], Make::Map { .. })
+        };
+        Pass {
+            rows: recipe.rows,
+            width: recipe.width,
+            block_rows: self.block_rows,
+            block_width: self.block_width,
+            outputs: recipe.outputs.iter().map(size).collect(),
+            places: self.places,
+            splits_row: recipe.rows == 1
+                && self.block_width < recipe.width
+                && sweeps == 1
+                && !self.stages[0].full.is_empty()
+                && self.accumulations.is_empty()
+                && !recipe.outputs.iter().any(early),
+            stages: self.stages,
+            hoisted: self.hoisted,
+            cursors: self.cursors,
+            reductions: self.reductions,
+            accumulations: self.accumulations,
+            totals: self.totals,
+            registers: self.registers,
+            work: self.work,
+            overwrites,
+            inputs: recipe.inputs,
+        }
+    }
+}

@@ -1,0 +1,501 @@
+//! Runs a compiled pass.
+
+use super::compile::GROUP;
+use super::{Access, BLOCK, Base, Given, Instruction, Line, Moves, Pass, Place, Slot, Stage};
+use crate::element::{Element, Slice, SliceMut, with_any, with_dtype};
+use crate::kernel::elementwise::Pointer;
+use crate::kernel::gather::Cursor;
+use crate::kernel::threads;
+use smallvec::SmallVec;
+use std::cell::RefCell;
+
+thread_local! {
+    /// The registers of a thread.
+    static REGISTERS: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Elements that a task works on, about: enough that handing it to a thread does not matter.
+const TASK: usize = 8 * 1024;
+
+/// A pointer that may be sent to the threads of a run.
+#[derive(Clone, Copy)]
+struct Shared(*mut u8);
+// SAFETY: the tasks of a run write disjoint elements, and read what none of them writes (or what the same task overwrites).
+unsafe impl Sync for Shared {}
+// SAFETY: as above.
+unsafe impl Send for Shared {}
+
+/// The memory of a run.
+struct Memory<'m, 's> {
+    inputs: SmallVec<[Shared; 16]>,
+    slices: &'m [Given<'s>],
+    outputs: SmallVec<[Shared; 8]>,
+    work: Shared,
+}
+
+/// Where the machine is: a part of the space.
+#[derive(Clone, Copy)]
+struct Part {
+    row: usize,
+    rows: usize,
+    column: usize,
+    columns: usize,
+}
+
+pub(super) fn run(
+    pass: &Pass,
+    inputs: &[Given<'_>],
+    outputs: &mut [SliceMut<'_>],
+    work: &mut [Line],
+) {
+    assert!(inputs.len() == pass.inputs.len() && outputs.len() == pass.outputs.len());
+    assert!(size_of_val(work) >= pass.work);
+    let mut memory = Memory {
+        inputs: SmallVec::new(),
+        slices: inputs,
+        outputs: SmallVec::new(),
+        work: Shared(work.as_mut_ptr().cast()),
+    };
+    for (output, &(dtype, len)) in outputs.iter_mut().zip(&pass.outputs) {
+        assert!(
+            output.dtype() == dtype && output.len() == len,
+            "an output that does not fit its pass"
+        );
+        memory
+            .outputs
+            .push(Shared(with_any!(output, s => s.as_mut_ptr().cast())));
+    }
+    for (k, (given, source)) in inputs.iter().zip(&pass.inputs).enumerate() {
+        let pointer = match given {
+            Given::Elements(slice) => {
+                let needed = source.offset
+                    + match source.access {
+                        Access::Flat => pass.rows * pass.width,
+                        Access::Row => pass.rows,
+                        Access::Column => pass.width,
+                        Access::Single => 1,
+                        Access::Strided(_) => 0,
+                    };
+                assert!(
+                    slice.dtype() == source.dtype && slice.len() >= needed,
+                    "an input that does not fit its pass"
+                );
+                slice.as_ptr().cast_mut()
+            }
+            Given::Overwritten(output) => {
+                assert!(
+                    pass.overwrites.contains(&(*output, k)),
+                    "an input that must not be overwritten"
+                );
+                memory.outputs[*output].0
+            }
+        };
+        memory.inputs.push(Shared(pointer));
+    }
+    if pass.rows * pass.width == 0 {
+        return;
+    }
+    let elements = pass.rows * pass.width;
+    // Loading, computing and storing an element takes about so long.
+    let nanoseconds = elements / 8 * pass.instructions();
+    let whole = Part {
+        row: 0,
+        rows: pass.rows,
+        column: 0,
+        columns: pass.width,
+    };
+    if !threads::worthwhile(nanoseconds) || (pass.rows == 1 && !pass.splits_row) {
+        run_part(pass, &memory, whole);
+    } else if pass.splits_row {
+        let columns = TASK
+            .next_multiple_of(BLOCK)
+            .next_multiple_of(pass.block_width);
+        threads::each(pass.width.div_ceil(columns), nanoseconds, |task| {
+            let column = task * columns;
+            let part = Part {
+                column,
+                columns: columns.min(pass.width - column),
+                ..whole
+            };
+            run_part(pass, &memory, part);
+        });
+    } else {
+        let unit = if pass.accumulations.is_empty() && pass.totals.is_empty() {
+            pass.block_rows
+        } else {
+            GROUP
+        };
+        let rows = (TASK / pass.width).max(1).next_multiple_of(unit);
+        threads::each(pass.rows.div_ceil(rows), nanoseconds, |task| {
+            let row = task * rows;
+            let part = Part {
+                row,
+                rows: rows.min(pass.rows - row),
+                ..whole
+            };
+            run_part(pass, &memory, part);
+        });
+    }
+    if pass.splits_row {
+        finish_row(pass, &memory);
+    }
+    for total in &pass.totals {
+        // SAFETY: every block has left its result in the working memory, and the output is one element.
+        unsafe {
+            let partial = memory.work.0.add(total.partial);
+            (total.reducer.tree)(
+                partial,
+                elements.div_ceil(BLOCK),
+                memory.outputs[total.output].0,
+            );
+        }
+    }
+    for accumulation in &pass.accumulations {
+        if let Some(partial) = accumulation.partial {
+            let groups = pass.rows.div_ceil(GROUP);
+            // SAFETY: every group has left a row of results in the working memory, which has room for them, and the output
+            // has as many elements as a row.
+            unsafe {
+                let partial = memory.work.0.add(partial);
+                (accumulation.reducer.groups)(
+                    partial,
+                    groups,
+                    pass.width,
+                    memory.outputs[accumulation.output].0,
+                );
+            }
+        }
+    }
+}
+
+/// Runs `f` with the registers of this thread.
+fn with_registers<R>(bytes: usize, f: impl FnOnce(*mut u8) -> R) -> R {
+    REGISTERS.with(|registers| {
+        let mut registers = registers.borrow_mut();
+        let lines = bytes.div_ceil(size_of::<Line>());
+        if registers.len() < lines {
+            registers.resize(lines, Line::default());
+        }
+        f(registers.as_mut_ptr().cast())
+    })
+}
+
+/// All stages over a part of the space: whole rows, or a part of a single row.
+fn run_part(pass: &Pass, memory: &Memory<'_, '_>, part: Part) {
+    with_registers(pass.registers, |registers| {
+        let mut machine = Machine::new(pass, memory, registers, part);
+        machine.hoist();
+        let end = part.row + part.rows;
+        let mut row = part.row;
+        while row < end {
+            let rows = pass.block_rows.min(end - row);
+            for stage in &pass.stages {
+                machine.stage(stage, row, rows, part);
+                if !pass.splits_row {
+                    machine.end(stage, rows);
+                } else {
+                    break;
+                }
+            }
+            row += rows;
+        }
+    });
+}
+
+/// Once all parts of a single row are done: its reductions, and what follows from them.
+fn finish_row(pass: &Pass, memory: &Memory<'_, '_>) {
+    let part = Part {
+        row: 0,
+        rows: 1,
+        column: 0,
+        columns: pass.width,
+    };
+    with_registers(pass.registers, |registers| {
+        let mut machine = Machine::new(pass, memory, registers, part);
+        machine.hoist();
+        for stage in &pass.stages {
+            machine.move_to(0, 0);
+            for instruction in &stage.rows {
+                machine.step(instruction, 1, 1, 0);
+            }
+            machine.end(stage, 1);
+        }
+    });
+}
+
+struct Machine<'a, 's> {
+    pass: &'a Pass,
+    memory: &'a Memory<'a, 's>,
+    registers: *mut u8,
+    /// Where each slot starts, and where it is.
+    bases: SmallVec<[*mut u8; 32]>,
+    now: SmallVec<[*mut u8; 32]>,
+    moving: SmallVec<[(Slot, Moves, usize); 16]>,
+    cursors: SmallVec<[Cursor; 1]>,
+}
+
+impl<'a, 's> Machine<'a, 's> {
+    fn new(pass: &'a Pass, memory: &'a Memory<'a, 's>, registers: *mut u8, part: Part) -> Self {
+        let mut bases: SmallVec<[*mut u8; 32]> = SmallVec::new();
+        let mut moving: SmallVec<[(Slot, Moves, usize); 16]> = SmallVec::new();
+        for (slot, &Place { base, moves, size }) in pass.places.iter().enumerate() {
+            // SAFETY: compiled offsets lie within the registers, whose size was computed with them, or within the
+            // input, whose length was checked.
+            bases.push(unsafe {
+                match base {
+                    Base::Register(offset) => registers.add(offset),
+                    Base::Input(input, offset) => memory.inputs[input].0.add(offset),
+                    Base::Output(output) => memory.outputs[output].0,
+                }
+            });
+            if moves != Moves::Not {
+                moving.push((slot as Slot, moves, size));
+            }
+        }
+        let start = part.row * pass.width + part.column;
+        let cursor = |&input: &usize| match &pass.inputs[input].access {
+            Access::Strided(layout) => Cursor::at(layout, start),
+            access => unreachable!("{access:?} is not gathered"),
+        };
+        Machine {
+            pass,
+            memory,
+            registers,
+            now: bases.clone(),
+            bases,
+            moving,
+            cursors: pass.cursors.iter().map(cursor).collect(),
+        }
+    }
+
+    /// Fills the registers that are the same for all blocks.
+    fn hoist(&mut self) {
+        let pass = self.pass;
+        for hoisted in &pass.hoisted {
+            let len = pass.block_rows * pass.block_width;
+            let source = &pass.inputs[hoisted.input];
+            let from = self.memory.inputs[hoisted.input].0;
+            let to = self.bases[hoisted.to as usize];
+            let period = match source.access {
+                Access::Column => pass.width,
+                _ => 1,
+            };
+            with_dtype!(source.dtype, T => {
+                // SAFETY: the register has room for a block; the input has `period` elements from its offset on.
+                let (from, to) = unsafe {
+                    (
+                        std::slice::from_raw_parts(from.cast::<T>().add(source.offset), period),
+                        std::slice::from_raw_parts_mut(to.cast::<T>(), len),
+                    )
+                };
+                match from {
+                    [number] => to.fill(*number),
+                    _ => to.chunks_mut(period).for_each(|to| to.copy_from_slice(&from[..to.len()])),
+                }
+            });
+        }
+    }
+
+    /// Moves the slots to a place of the space.
+    #[inline]
+    fn move_to(&mut self, row: usize, column: usize) {
+        let element = row * self.pass.width + column;
+        for &(slot, moves, size) in &self.moving {
+            let by = match moves {
+                Moves::WithElements => element,
+                Moves::WithRows => row,
+                Moves::WithColumns => column,
+                Moves::Not => 0,
+            };
+            // SAFETY: `element`, `row` and `column` lie within the space, and inputs, outputs and registers have an element for
+            // each of those they move with.
+            self.now[slot as usize] = unsafe { self.bases[slot as usize].add(by * size) };
+        }
+    }
+
+    /// One stage for some rows: all columns of them, or those of the part.
+    fn stage(&mut self, stage: &Stage, row: usize, rows: usize, part: Part) {
+        self.move_to(row, part.column);
+        for instruction in &stage.rows {
+            self.step(instruction, rows, 1, part.column);
+        }
+        if stage.full.is_empty() {
+            return;
+        }
+        let end = part.column + part.columns;
+        let mut column = part.column;
+        while column < end {
+            let columns = self.pass.block_width.min(end - column);
+            if column > part.column {
+                self.move_to(row, column);
+            }
+            for instruction in &stage.full {
+                self.step_at(instruction, row, rows, columns, column);
+            }
+            column += columns;
+        }
+    }
+
+    /// Ends the reductions of a stage.
+    fn end(&mut self, stage: &Stage, rows: usize) {
+        if self.pass.block_width == self.pass.width {
+            return;
+        }
+        debug_assert_eq!(rows, 1);
+        let blocks = self.pass.width.div_ceil(BLOCK);
+        for &reduction in &stage.ends {
+            let reduced = &self.pass.reductions[reduction];
+            // SAFETY: each block has left its result, and the target is one element.
+            unsafe {
+                let partial = self.partial(reduced.partial);
+                (reduced.reducer.tree)(partial, blocks, self.now[reduced.to as usize]);
+            }
+        }
+    }
+
+    /// Where the results of the blocks of a row wait.
+    fn partial(&self, offset: usize) -> *mut u8 {
+        let memory = if self.pass.rows == 1 {
+            self.memory.work.0
+        } else {
+            self.registers
+        };
+        // SAFETY: the offset was computed with the size of the memory.
+        unsafe { memory.add(offset) }
+    }
+
+    #[inline]
+    fn step(&mut self, instruction: &Instruction, rows: usize, columns: usize, column: usize) {
+        self.step_at(instruction, 0, rows, columns, column);
+    }
+
+    #[inline(always)]
+    fn step_at(
+        &mut self,
+        instruction: &Instruction,
+        row: usize,
+        rows: usize,
+        columns: usize,
+        column: usize,
+    ) {
+        let n = rows * columns;
+        match instruction {
+            Instruction::Map {
+                kernel,
+                args,
+                single,
+                to,
+            } => {
+                let pointer = |k: usize| Pointer {
+                    first: self.now[args[k] as usize],
+                    single: single[k],
+                };
+                let operands = [pointer(0), pointer(1), pointer(2)];
+                // SAFETY: types were checked when the recipe was compiled; each slot has `n` elements from where it is,
+                // or one; a slot that is written is another than those read, or the very same elements.
+                unsafe { (kernel.call)(&operands, self.now[*to as usize], n) };
+            }
+            Instruction::Spread { size, from, to } => {
+                let (from, to) = (self.now[*from as usize], self.now[*to as usize]);
+                // SAFETY: `from` has an element for each row, `to` is a register of a block.
+                unsafe {
+                    match size {
+                        1 => spread::<u8>(from, to, rows, columns),
+                        4 => spread::<u32>(from, to, rows, columns),
+                        _ => spread::<u64>(from, to, rows, columns),
+                    }
+                }
+            }
+            Instruction::Gather { cursor, to } => {
+                let input = self.pass.cursors[*cursor];
+                let to = self.now[*to as usize];
+                let Given::Elements(source) = self.memory.slices[input] else {
+                    unreachable!("a strided input is not overwritten")
+                };
+                // SAFETY: `to` is a register of a block.
+                unsafe { gather(&mut self.cursors[*cursor], source, to, n) };
+            }
+            Instruction::Reduce { reduction, from } => {
+                let reduced = &self.pass.reductions[*reduction];
+                let from = self.now[*from as usize];
+                // SAFETY: `from` has the elements of the block; the target has an element for each row, and the results of
+                // blocks have room for each block of the row.
+                unsafe {
+                    if self.pass.block_width == self.pass.width {
+                        (reduced.reducer.runs)(from, rows, columns, self.now[reduced.to as usize]);
+                    } else {
+                        let to = self
+                            .partial(reduced.partial)
+                            .add(column / BLOCK * reduced.reducer.size);
+                        (reduced.reducer.runs)(from, 1, columns, to);
+                    }
+                }
+            }
+            Instruction::Total { total, from } => {
+                let total = &self.pass.totals[*total];
+                let from = self.now[*from as usize];
+                let block = (row * self.pass.width + column) / BLOCK;
+                // SAFETY: `from` has the elements of the block, and results have room for each block.
+                unsafe {
+                    let partial = total.partial + block * total.reducer.size;
+                    (total.reducer.runs)(from, 1, n, self.memory.work.0.add(partial));
+                }
+            }
+            Instruction::Accumulate { accumulation, from } => {
+                let accumulated = &self.pass.accumulations[*accumulation];
+                let size = accumulated.reducer.size;
+                let from = self.now[*from as usize];
+                let group = row / GROUP;
+                // SAFETY: `from` has the elements of the block; results have a row for each group, and no other task works
+                // on the rows of this group.
+                unsafe {
+                    let to = match accumulated.partial {
+                        Some(partial) => self
+                            .memory
+                            .work
+                            .0
+                            .add(partial + (group * self.pass.width + column) * size),
+                        None => self.memory.outputs[accumulated.output].0.add(column * size),
+                    };
+                    (accumulated.reducer.accumulate)(
+                        from,
+                        rows,
+                        columns,
+                        to,
+                        !row.is_multiple_of(GROUP),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Repeats each of `rows` elements `columns` times.
+///
+/// # Safety
+/// `from` must have `rows` elements, `to` room for `rows * columns`.
+unsafe fn spread<T: Copy>(from: *const u8, to: *mut u8, rows: usize, columns: usize) {
+    // SAFETY: by the contract of this function.
+    let (from, to) = unsafe {
+        (
+            std::slice::from_raw_parts(from.cast::<T>(), rows),
+            std::slice::from_raw_parts_mut(to.cast::<T>(), rows * columns),
+        )
+    };
+    for (&x, to) in from.iter().zip(to.chunks_exact_mut(columns)) {
+        to.fill(x);
+    }
+}
+
+/// The next `n` elements of a strided source.
+///
+/// # Safety
+/// `to` must have room for `n` elements, initialized.
+unsafe fn gather(cursor: &mut Cursor, source: Slice<'_>, to: *mut u8, n: usize) {
+    fn read<T: Element>(cursor: &mut Cursor, source: &[T], to: *mut u8, n: usize) {
+        // SAFETY: by the contract of `gather`.
+        let to = unsafe { std::slice::from_raw_parts_mut(to.cast::<T>(), n) };
+        cursor.read(source, to);
+    }
+    with_any!(source, source => read(cursor, source, to, n));
+}

@@ -1,0 +1,146 @@
+//! What a pass computes, as its caller says it.
+
+use crate::element::Dtype;
+use crate::kernel::elementwise::Kernel;
+use crate::kernel::reduce::Reduction;
+use crate::shape::Layout;
+use smallvec::SmallVec;
+
+/// How an input is read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Access {
+    /// Element `i` for element `i` of the space.
+    Flat,
+    /// One element for each row.
+    Row,
+    /// One element for each place in a row.
+    Column,
+    /// One element for all.
+    Single,
+    /// Elements at the places that a layout of as many elements as the space says.
+    Strided(Box<Layout>),
+}
+
+/// An input of a pass.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub dtype: Dtype,
+    pub access: Access,
+    /// The place of the first element, but for [`Access::Strided`].
+    pub offset: usize,
+}
+
+/// What an instruction reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Arg {
+    Input(usize),
+    /// The value of an earlier instruction.
+    Value(usize),
+}
+
+/// Which elements a value has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    Full,
+    Row,
+    Column,
+    /// One element for the whole space of several rows.
+    Single,
+}
+
+/// An instruction: makes one value.
+#[derive(Clone, Debug)]
+pub(crate) enum Make {
+    /// A function of the elements at the same place: of full values, or of row values.
+    Map {
+        kernel: Kernel,
+        args: SmallVec<[Arg; 3]>,
+        class: Class,
+    },
+    /// A full value combined within each row (a row value), across rows (a column value), or altogether (a single one, where
+    /// [`sums_together`] holds). No instruction reads one of the latter two.
+    Reduce {
+        kind: Reduction,
+        dtype: Dtype,
+        arg: Arg,
+        class: Class,
+    },
+}
+
+impl Make {
+    pub fn class(&self) -> Class {
+        match self {
+            Make::Map { class, .. } | Make::Reduce { class, .. } => *class,
+        }
+    }
+
+    pub fn dtype(&self) -> Dtype {
+        match self {
+            Make::Map { kernel, .. } => kernel.output(),
+            Make::Reduce { dtype, .. } => *dtype,
+        }
+    }
+
+    pub fn args(&self) -> &[Arg] {
+        match self {
+            Make::Map { args, .. } => args,
+            Make::Reduce { arg, .. } => std::slice::from_ref(arg),
+        }
+    }
+}
+
+/// What a pass computes.
+#[derive(Clone, Debug)]
+pub(crate) struct Recipe {
+    pub rows: usize,
+    pub width: usize,
+    pub inputs: Vec<Source>,
+    pub code: Vec<Make>,
+    /// The instructions whose values are written out.
+    pub outputs: Vec<usize>,
+}
+
+impl Recipe {
+    pub fn class(&self, arg: Arg) -> Class {
+        match arg {
+            Arg::Value(value) => self.code[value].class(),
+            Arg::Input(input) => match self.inputs[input].access {
+                Access::Row => Class::Row,
+                _ => Class::Full,
+            },
+        }
+    }
+
+    pub fn dtype(&self, arg: Arg) -> Dtype {
+        match arg {
+            Arg::Value(value) => self.code[value].dtype(),
+            Arg::Input(input) => self.inputs[input].dtype,
+        }
+    }
+
+    pub fn is_single(&self, arg: Arg) -> bool {
+        matches!(arg, Arg::Input(input) if self.inputs[input].access == Access::Single)
+    }
+
+    /// The stage in which each value is made; that of a combined row is there from the next one on.
+    pub fn stages(&self) -> Vec<usize> {
+        let mut stages: Vec<usize> = Vec::with_capacity(self.code.len());
+        for make in &self.code {
+            let ready = |&arg: &Arg| match arg {
+                Arg::Input(_) => 0,
+                Arg::Value(value) => {
+                    let combined = matches!(
+                        &self.code[value],
+                        Make::Reduce {
+                            class: Class::Row,
+                            ..
+                        }
+                    );
+                    stages[value] + usize::from(combined)
+                }
+            };
+            stages.push(make.args().iter().map(ready).max().unwrap_or(0));
+        }
+        stages
+    }
+}
