@@ -40,7 +40,7 @@ pub use optim::{Adam, AdamW, Optimizer, Sgd};
 pub use param::{
     Module, Param, ParamMut, ParamMuts, ParamRef, ParamRefs, Segment, Visitor, VisitorMut,
 };
-pub use program::Fetch;
+pub use program::{Fetch, Input as ProgramInput, Inputs, Outputs, Program, Recorder, Size, Sizes};
 pub use random::rng;
 pub use shape::{Axes, Layout, Shape};
 pub use tape::{
@@ -55,8 +55,8 @@ pub mod prelude {
     pub use crate::nn::init;
     pub use crate::{
         Adam, AdamW, Dtype, Element, Error, ErrorKind, Float, Layer, Linear, Module, Number,
-        Optimizer, Param, Sequential, Sgd, Shape, Step, Tape, TapeRef, Tensor, Var, activation,
-        loss, rng, value_and_grad, value_and_grad_with,
+        Optimizer, Param, Program, ProgramInput, Sequential, Sgd, Shape, Step, Tape, TapeRef,
+        Tensor, Var, activation, loss, rng, value_and_grad, value_and_grad_with,
     };
 }
 

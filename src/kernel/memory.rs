@@ -56,11 +56,6 @@ impl Memory {
         }
     }
 
-    /// Bytes that it takes.
-    pub fn bytes(&self) -> usize {
-        self.numbers.len() * ALIGNMENT + self.truths.len()
-    }
-
     /// Borrows regions for reading, others for writing, and `work` bytes from `work_start` on.
     ///
     /// # Panics

@@ -64,6 +64,10 @@ pub(super) fn cross_entropy<T: Float, Y: Target<T>>(logits: Var<T>, target: Y) -
 fn given(labels: Var<i64>) -> Option<Tensor<i64>> {
     let arena = labels.tape.live()?;
     let graph = arena.graph.borrow();
+    // Those of a program that is being recorded come when it runs.
+    if graph.recording {
+        return None;
+    }
     let value = graph.values[labels.index as usize].clone()?;
     value.into_tensor(&graph.node(labels.index).shape)
 }

@@ -3,7 +3,7 @@
 use super::reference;
 use crate::element::Element;
 use crate::tape::{TapeRef, Var};
-use crate::tensor::Tensor;
+use crate::tensor::{AnyTensor, Tensor, Tensors};
 use smallvec::SmallVec;
 
 /// Variables whose values are asked for together: one, an array, a vector or slice, or a tuple of any of these.
@@ -16,6 +16,55 @@ pub trait Fetch {
     /// Takes the values that were computed.
     #[doc(hidden)]
     fn values(&self) -> Self::Values;
+}
+
+/// What a [`Program`](crate::Program) can compute: the same arrangements of variables.
+pub trait Outputs: Fetch {
+    /// The arrangement without the variables.
+    type Arrangement: Send + Sync;
+    /// The arrangement.
+    #[doc(hidden)]
+    fn arrangement(&self) -> Self::Arrangement;
+    /// Tensors in this arrangement, taken one after the other.
+    #[doc(hidden)]
+    fn assemble(
+        arrangement: &Self::Arrangement,
+        next: &mut dyn FnMut() -> AnyTensor,
+    ) -> Self::Values;
+}
+
+impl<T: Element> Outputs for Var<T> {
+    type Arrangement = ();
+    fn arrangement(&self) {}
+    fn assemble(_arrangement: &(), next: &mut dyn FnMut() -> AnyTensor) -> Tensor<T> {
+        T::restore::<Tensors>(next()).expect("the type that was recorded")
+    }
+}
+
+impl<O: Outputs, const N: usize> Outputs for [O; N] {
+    type Arrangement = [O::Arrangement; N];
+    fn arrangement(&self) -> Self::Arrangement {
+        std::array::from_fn(|i| self[i].arrangement())
+    }
+    fn assemble(
+        arrangement: &Self::Arrangement,
+        next: &mut dyn FnMut() -> AnyTensor,
+    ) -> Self::Values {
+        std::array::from_fn(|i| O::assemble(&arrangement[i], next))
+    }
+}
+
+impl<O: Outputs> Outputs for Vec<O> {
+    type Arrangement = Vec<O::Arrangement>;
+    fn arrangement(&self) -> Self::Arrangement {
+        self.iter().map(O::arrangement).collect()
+    }
+    fn assemble(
+        arrangement: &Self::Arrangement,
+        next: &mut dyn FnMut() -> AnyTensor,
+    ) -> Self::Values {
+        arrangement.iter().map(|a| O::assemble(a, next)).collect()
+    }
 }
 
 impl<T: Element> Fetch for Var<T> {
@@ -69,6 +118,19 @@ macro_rules! tuple {
                 ($(self.$i.values(),)*)
             }
         }
+
+        impl<$($f: Outputs),*> Outputs for ($($f,)*) {
+            type Arrangement = ($($f::Arrangement,)*);
+            fn arrangement(&self) -> Self::Arrangement {
+                ($(self.$i.arrangement(),)*)
+            }
+            fn assemble(
+                arrangement: &Self::Arrangement,
+                next: &mut dyn FnMut() -> AnyTensor,
+            ) -> Self::Values {
+                ($($f::assemble(&arrangement.$i, next),)*)
+            }
+        }
     };
 }
 tuple!(A.0, B.1);
@@ -108,6 +170,10 @@ impl TapeRef {
             tape.arena("run");
             panic!("run: a variable is of another tape");
         }
+        assert!(
+            !arena.graph.borrow().recording,
+            "run: a program is being recorded: its inputs have no values yet"
+        );
         let outcome = {
             let mut graph = arena.graph.borrow_mut();
             graph

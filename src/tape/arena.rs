@@ -24,6 +24,8 @@ pub(crate) struct Graph {
     pub differentiated: bool,
     /// Whether gradients will never be asked for: leaves are constants.
     pub inference: bool,
+    /// Whether a program is being recorded: its inputs have no values.
+    pub recording: bool,
     /// Parameters and their leaves.
     pub bindings: Vec<(u64, u32)>,
     /// The shapes recorded last, by a hash of their sizes: most nodes have one of a few. They outlive a reset.
@@ -56,6 +58,7 @@ impl Graph {
         self.numbers = [None; NUMBERS];
         self.differentiated = false;
         self.inference = false;
+        self.recording = false;
         self.attributed = None;
     }
 
@@ -247,6 +250,11 @@ impl TapeRef {
     #[track_caller]
     pub fn peak_bytes(self) -> usize {
         self.arena("peak_bytes").graph.borrow().pool.peak()
+    }
+
+    /// Says whether a program is being recorded.
+    pub(crate) fn set_recording(self, recording: bool) {
+        self.arena("program").graph.borrow_mut().recording = recording;
     }
 
     /// The leaf that a parameter was bound to on this tape.

@@ -4,6 +4,7 @@ mod gradient;
 mod model;
 #[cfg(test)]
 mod model_tests;
+mod parameters;
 mod step;
 
 pub use model::{value_and_grad, value_and_grad_with};

@@ -1,0 +1,209 @@
+//! A plan apart from the tape it was made on: what it reads is found without one.
+
+use super::execute::{Fault, Frame, Results};
+use super::lower;
+use super::needed::Targets;
+use super::plan::{Given, Place, Plan};
+use crate::element::{AnyNumber, Element, Slice, with_dtype};
+use crate::kernel::memory::Memory;
+use crate::shape::{Layout, Shape};
+use crate::tape::{Graph, Op};
+use crate::tensor::{AnyStorage, AnyTensor, Buffer, Pool, Storage, Storages, Tensor, Tensors};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// Where an input of the plan comes from.
+#[derive(Clone, Debug)]
+enum Source {
+    /// The input with this number.
+    Input(usize),
+    /// The parameter with this number.
+    Parameter(usize),
+    /// A tensor that was recorded as it was.
+    Constant(AnyStorage),
+    Number(AnyNumber),
+}
+
+/// A plan that can run on any thread.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    plan: Plan,
+    sources: Vec<Source>,
+    /// For each target: its shape, and where it is.
+    targets: Vec<Target>,
+    /// The parameters by number: what each was bound as, and its shape.
+    pub parameters: Vec<(u64, Shape)>,
+}
+
+#[derive(Debug)]
+struct Target {
+    shape: Shape,
+    place: Place,
+    layout: Option<Layout>,
+}
+
+/// Memory that runs work in, kept from run to run.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub memory: Memory,
+    pub pool: Pool,
+}
+
+/// A value with its elements in row-major order from the start of its storage.
+fn plain(buffer: &Buffer, shape: &Shape) -> Buffer {
+    if buffer.layout.is_none() {
+        return buffer.clone();
+    }
+    let layout = buffer.layout_for(shape);
+    let size = shape.size();
+    with_dtype!(buffer.storage.dtype(), T => {
+        let mut storage = Storage::<T>::zeroed(size, size);
+        super::value::copy(buffer.storage.as_slice(), &layout, T::erase(&mut storage[..]));
+        Buffer::plain(T::erase::<Storages>(Arc::new(storage)))
+    })
+}
+
+impl Compiled {
+    /// Compiles the computation of `targets`, of which `inputs` are given anew for each run, as parameters can be.
+    pub fn new(graph: &mut Graph, targets: &[u32], inputs: &[u32]) -> Self {
+        // No backward pass will follow on this tape: nothing is kept for it.
+        graph.inference = true;
+        let mut parameters = Vec::new();
+        for k in 0..graph.bindings.len() {
+            let (id, leaf) = graph.bindings[k];
+            let shape = Shape::clone(&graph.nodes[leaf as usize].shape);
+            if let Some(value) = graph.values[leaf as usize].take() {
+                graph.values[leaf as usize] = Some(plain(&value, &shape));
+            }
+            parameters.push((id, shape));
+        }
+        let needed = graph.needed(targets);
+        let kept = |node: u32| {
+            let at = needed.order.binary_search(&node);
+            at.is_ok_and(|at| needed.kept[at])
+        };
+        let mut plan = lower::plan(graph, &needed.order, kept, true);
+        let place = |&target: &u32| {
+            let shape = Shape::clone(&graph.nodes[target as usize].shape);
+            let fetched = plan.fetched.iter().find(|fetched| fetched.node == target);
+            let (place, layout) = match fetched {
+                Some(fetched) => (fetched.place, fetched.layout.clone()),
+                // An input, a parameter or a constant: it is not computed.
+                None => {
+                    let known = plan
+                        .inputs
+                        .iter()
+                        .position(|&given| given == Given::Value(target));
+                    let input = known.unwrap_or_else(|| {
+                        plan.inputs.push(Given::Value(target));
+                        plan.inputs.len() - 1
+                    });
+                    let value = graph.values[target as usize].as_ref();
+                    let layout = value.and_then(|value| value.layout.as_deref().cloned());
+                    (Place::Input(input as u32), layout)
+                }
+            };
+            Target {
+                shape,
+                place,
+                layout,
+            }
+        };
+        let targets = targets.iter().map(place).collect();
+        let source = |given: &Given| match *given {
+            Given::Value(node) => {
+                if let Some(k) = inputs.iter().position(|&input| input == node) {
+                    Source::Input(k)
+                } else if let Some(k) = graph.bindings.iter().position(|b| b.1 == node) {
+                    Source::Parameter(k)
+                } else {
+                    let value = graph.values[node as usize].as_ref();
+                    Source::Constant(value.expect("a value that is there").storage.clone())
+                }
+            }
+            Given::Number(node) => match &graph.nodes[node as usize].op {
+                Op::Fill(number) => Source::Number(*number),
+                op => unreachable!("{} is no number", op.name()),
+            },
+        };
+        Compiled {
+            sources: plan.inputs.iter().map(source).collect(),
+            plan,
+            targets,
+            parameters,
+        }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Runs it: the values of the targets.
+    pub fn run(
+        &self,
+        inputs: &[Slice<'_>],
+        parameters: &[AnyStorage],
+        scratch: &mut Scratch,
+    ) -> Result<SmallVec<[AnyTensor; 4]>, String> {
+        let mut results = self.plan.results(&mut scratch.pool);
+        let slice = |source| match source {
+            &Source::Input(k) => inputs[k].briefly(),
+            &Source::Parameter(k) => parameters[k].as_slice(),
+            Source::Constant(storage) => storage.as_slice(),
+            Source::Number(number) => number.as_slice(),
+        };
+        let given: SmallVec<[Slice<'_>; 16]> = self.sources.iter().map(slice).collect();
+        let outcome = self.plan.execute(&mut Frame {
+            inputs: &given,
+            results: &mut results,
+            memory: &mut scratch.memory,
+        });
+        outcome.map_err(|fault| self.describe(&fault))?;
+        Ok(self
+            .targets
+            .iter()
+            .map(|target| self.fetch(target, &given, &results))
+            .collect())
+    }
+
+    /// The value of a target.
+    fn fetch(&self, target: &Target, given: &[Slice<'_>], results: &Results) -> AnyTensor {
+        let storage = match target.place {
+            Place::Result(result) => results[result as usize]
+                .clone()
+                .expect("a result that was written"),
+            Place::Input(input) => {
+                let source = &given[input as usize];
+                with_dtype!(source.dtype(), T => {
+                    let elements = T::restore(source.briefly()).unwrap_or_default();
+                    T::erase::<Storages>(Arc::new(Storage::copy_of(elements)))
+                })
+            }
+            Place::Temporary(_) => unreachable!("a target has storage of its own"),
+        };
+        let layout = match &target.layout {
+            Some(layout) => layout.clone(),
+            None => Layout::contiguous(target.shape.clone()),
+        };
+        with_dtype!(storage.dtype(), T => {
+            let storage = T::restore::<Storages>(storage).expect("the type that was matched");
+            T::erase::<Tensors>(Tensor::from_parts(storage, layout))
+        })
+    }
+
+    /// Says which operation failed, and the line that recorded it.
+    pub fn describe(&self, fault: &Fault) -> String {
+        match self.plan.named(fault.node) {
+            Some(named) => fault.describe(named.name, named.location),
+            None => fault.message.clone(),
+        }
+    }
+}
+
+/// The nodes that variables stand for.
+pub(crate) fn targets_of(fetch: &impl super::Fetch) -> Targets {
+    let mut targets = Targets::new();
+    fetch.indices(&mut |_, index| targets.push(index));
+    targets
+}
