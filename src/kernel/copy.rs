@@ -1,5 +1,6 @@
 //! Strided elements, visited and copied in row-major order.
 
+use super::threads;
 use smallvec::SmallVec;
 
 /// Axes as pairs of size and stride.
@@ -94,7 +95,7 @@ const TILE: usize = 16;
 ///
 /// Element `[i, j, ..]` of the copy is `source[offset + i * strides[0] + j * strides[1] + ..]`, and
 /// `out` has room for exactly as many elements as `shape` says.
-pub(crate) fn copy_strided<T: Copy>(
+pub(crate) fn copy_strided<T: Copy + Send + Sync>(
     source: &[T],
     shape: &[usize],
     strides: &[isize],
@@ -105,7 +106,40 @@ pub(crate) fn copy_strided<T: Copy>(
     if out.is_empty() {
         return;
     }
-    let mut axes = coalesce(shape, strides);
+    copy_axes(source, coalesce(shape, strides), offset, out);
+}
+
+/// Elements that are worth a thread's while.
+const LARGE: usize = 1 << 15;
+
+/// Copies in parts along the first axis, or those after it, if there is much to copy.
+fn copy_axes<T: Copy + Send + Sync>(source: &[T], axes: Axes, offset: usize, out: &mut [T]) {
+    let (Some(&(size, stride)), Some(&(_, last))) = (axes.first(), axes.last()) else {
+        return copy_part(source, axes, offset, out);
+    };
+    // Along an axis whose elements lie closer together than those of the last, tiles stay whole.
+    let near = stride != 0 && stride.unsigned_abs() < last.unsigned_abs();
+    let slice = out.len() / size;
+    let together = (LARGE / slice)
+        .max(1)
+        .next_multiple_of(if near { TILE } else { 1 });
+    if out.len() < 2 * LARGE || together >= size {
+        return copy_part(source, axes, offset, out);
+    }
+    threads::each_chunk(out, together * slice, out.len() / 4, |i, out| {
+        let start = (i * together) as isize * stride;
+        let offset = offset.wrapping_add_signed(start);
+        let mut axes = axes.clone();
+        if together == 1 {
+            axes.remove(0);
+            return copy_axes(source, axes, offset, out);
+        }
+        axes[0].0 = out.len() / slice;
+        copy_part(source, axes, offset, out);
+    });
+}
+
+fn copy_part<T: Copy>(source: &[T], mut axes: Axes, offset: usize, out: &mut [T]) {
     let Some((count, stride)) = axes.pop() else {
         out[0] = source[offset];
         return;
@@ -270,6 +304,38 @@ mod tests {
         check(&[5, 20, 18], &[20, 1, 100], 0);
         check(&[3, 20, 18], &[0, 1, 20], 4);
         check(&[2, 3, 17, 19], &[969, 323, 1, 17], 0);
+    }
+
+    /// On one thread and on several: the parts are the same.
+    #[test]
+    fn large_copies_agree_with_the_definition() {
+        for (shape, order) in [
+            (&[300_000][..], &[0][..]),
+            (&[500, 700], &[1, 0]),
+            (&[20, 20_000], &[1, 0]),
+            (&[20_000, 20], &[1, 0]),
+            (&[3, 100_000], &[1, 0]),
+            (&[2, 300, 400], &[0, 2, 1]),
+            (&[40, 90, 70], &[2, 0, 1]),
+        ] {
+            let len: usize = shape.iter().product();
+            let source: Vec<u32> = (0..2 * len as u32).collect();
+            let mut strides = vec![0; shape.len()];
+            let mut step = 2;
+            for &axis in order.iter().rev() {
+                strides[axis] = step;
+                step *= shape[axis] as isize;
+            }
+            for halved in [1, 2] {
+                let strides: Vec<isize> = strides.iter().map(|s| s / halved).collect();
+                let mut out = vec![0; len];
+                copy_strided(&source, shape, &strides, 1, &mut out);
+                assert!(
+                    out == reference(&source, shape, &strides, 1),
+                    "{shape:?} {strides:?}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -3,10 +3,14 @@
 //! Every index is looked at before anything is written: either all of them are in range, or `out` stays as it was. Negative
 //! indices are out of range, as in PyTorch. Where an index is repeated, terms are added in row-major order of the index.
 
+use super::threads;
 use super::walk::{Axis, Walk, assert_within};
 use crate::element::{Element, Number};
 use crate::shape::{Layout, Shape};
 use smallvec::SmallVec;
+
+/// Elements that are worth a thread's while.
+const LARGE: usize = 1 << 14;
 
 /// Checks that every index lies in `0..size`.
 ///
@@ -79,13 +83,31 @@ pub(crate) fn gather<T: Element>(
     let strides = without_steps(source_layout.strides(), axis);
     let walk = Walk::new(index_layout.shape(), [index_layout.strides(), &strides]);
     let (inner, along) = (walk.inner(), source_layout.strides()[axis]);
-    let places = walk.outer([index_layout.offset(), source_layout.offset()]);
-    for ([mut i, mut s], out) in places.zip(out.chunks_exact_mut(inner.size.max(1))) {
+    let offsets = [index_layout.offset(), source_layout.offset()];
+    let read = |[mut i, mut s]: [usize; 2], out: &mut [T]| {
         for x in out {
             *x = source[s.wrapping_add_signed(index[i] as isize * along)];
             i = i.wrapping_add_signed(inner.strides[0]);
             s = s.wrapping_add_signed(inner.strides[1]);
         }
+    };
+    if inner.size > LARGE {
+        for (start, out) in walk.outer(offsets).zip(out.chunks_exact_mut(inner.size)) {
+            threads::each_chunk(out, LARGE, inner.size, |part, out| {
+                let turns = (part * LARGE) as isize;
+                let at = |n: usize| start[n].wrapping_add_signed(turns * inner.strides[n]);
+                read([at(0), at(1)], out);
+            });
+        }
+    } else if inner.size > 0 {
+        let together = LARGE / inner.size;
+        let work = out.len();
+        threads::each_chunk(out, together * inner.size, work, |part, out| {
+            let starts = walk.outer(offsets).part(part * together, together);
+            for (start, out) in starts.zip(out.chunks_exact_mut(inner.size)) {
+                read(start, out);
+            }
+        });
     }
     Ok(())
 }
@@ -152,30 +174,49 @@ pub(crate) fn index_select<T: Element>(
     );
     assert_within(source_layout, source.len());
     check(index, index_layout, axis, source_layout.shape()[axis])?;
-    let pairs = list(index, index_layout)
-        .enumerate()
-        .map(|(p, chosen)| (chosen, p));
-    each_run(
-        source_layout,
-        axis,
-        pairs,
-        index_layout.shape()[0],
-        |s,
-         o,
-         Axis {
-             size,
-             strides: [stride],
-         }| {
-            let out = &mut out[o..o + size];
-            if stride == 1 && size >= 8 {
-                return out.copy_from_slice(&source[s..s + size]);
+    let (shape, strides) = (source_layout.shape(), source_layout.strides());
+    let before = Walk::new(&shape[..axis], [&strides[..axis]]);
+    let after = Walk::new(&shape[axis + 1..], [&strides[axis + 1..]]);
+    let (inner, count) = (after.inner(), index_layout.shape()[0]);
+    let width: usize = shape[axis + 1..].iter().product();
+    if out.is_empty() {
+        return Ok(());
+    }
+    let together = (LARGE / width).max(1);
+    let work = out.len() / 2;
+    threads::each_chunk(out, together * width, work, |part, out| {
+        // Slice `p` of those chosen, in group `n` of the axes before.
+        let (n, p) = (part * together / count, part * together % count);
+        let mut starts = before
+            .elements([source_layout.offset()])
+            .part(n, usize::MAX);
+        let mut slices = out.chunks_exact_mut(width);
+        let mut skip = p;
+        while slices.len() > 0 {
+            let Some([start]) = starts.next() else { break };
+            for chosen in list(index, index_layout).skip(skip) {
+                let Some(slice) = slices.next() else { break };
+                let s = start.wrapping_add_signed(chosen as isize * strides[axis]);
+                for ([s], out) in after.outer([s]).zip(slice.chunks_exact_mut(inner.size)) {
+                    copy_run(source, s, inner, out);
+                }
             }
-            for (k, x) in out.iter_mut().enumerate() {
-                *x = source[s.wrapping_add_signed(k as isize * stride)];
-            }
-        },
-    );
+            skip = 0;
+        }
+    });
     Ok(())
+}
+
+/// Copies a run of elements.
+#[inline(always)]
+fn copy_run<T: Element>(source: &[T], start: usize, run: Axis<1>, out: &mut [T]) {
+    let [stride] = run.strides;
+    if stride == 1 && run.size >= 8 {
+        return out.copy_from_slice(&source[start..start + run.size]);
+    }
+    for (k, x) in out.iter_mut().enumerate() {
+        *x = source[start.wrapping_add_signed(k as isize * stride)];
+    }
 }
 
 /// Adds slices to those along `axis` that a list of integers names: `out[i, index[p], k] += source[i, p, k]` for `axis` 1.
@@ -194,60 +235,56 @@ pub(crate) fn index_add<T: Number>(
     assert_eq!(out.len(), shape.with_size(axis, size).size());
     assert_within(source_layout, source.len());
     check(index, index_layout, axis, size)?;
-    let pairs = list(index, index_layout).enumerate();
-    each_run(
-        source_layout,
-        axis,
-        pairs,
-        size,
-        |s,
-         o,
-         Axis {
-             size,
-             strides: [stride],
-         }| {
-            let out = &mut out[o..o + size];
-            if stride == 1 {
-                for (x, &y) in out.iter_mut().zip(&source[s..s + size]) {
-                    *x = x.plus(y);
+    let strides = source_layout.strides();
+    let before = Walk::new(&shape[..axis], [&strides[..axis]]);
+    let after = Walk::new(&shape[axis + 1..], [&strides[axis + 1..]]);
+    let inner = after.inner();
+    let width: usize = shape[axis + 1..].iter().product();
+    if out.is_empty() {
+        return Ok(());
+    }
+    // Each part owns some slices of the result and adds what belongs to them, in order: how many there are changes nothing but
+    // the number of times that the indices are looked at.
+    let work = shape.size() / 2;
+    let together = if threads::worthwhile(work) {
+        size.div_ceil(PARTS).max(LARGE / width)
+    } else {
+        size
+    };
+    let starts = before.elements([source_layout.offset()]);
+    for ([start], out) in starts.zip(out.chunks_exact_mut(size * width)) {
+        threads::each_chunk(out, together * width, work, |part, out| {
+            let owned = part * together..(part + 1) * together;
+            for (p, chosen) in list(index, index_layout).enumerate() {
+                if !owned.contains(&chosen) {
+                    continue;
                 }
-                return;
+                let s = start.wrapping_add_signed(p as isize * strides[axis]);
+                let slice = &mut out[(chosen - owned.start) * width..][..width];
+                for ([s], out) in after.outer([s]).zip(slice.chunks_exact_mut(inner.size)) {
+                    add_run(source, s, inner, out);
+                }
             }
-            for (k, x) in out.iter_mut().enumerate() {
-                *x = x.plus(source[s.wrapping_add_signed(k as isize * stride)]);
-            }
-        },
-    );
+        });
+    }
     Ok(())
 }
 
-/// Pairs slices along `axis` of a strided operand with slices of a row-major one that has `size` of them, and calls `f` for
-/// each run of elements in such a pair: with its place in the strided operand, that in the row-major one, and the run in the
-/// former; it is contiguous in the latter.
-fn each_run(
-    layout: &Layout,
-    axis: usize,
-    pairs: impl Iterator<Item = (usize, usize)> + Clone,
-    size: usize,
-    mut f: impl FnMut(usize, usize, Axis<1>),
-) {
-    let (shape, strides) = (layout.shape(), layout.strides());
-    let before = Walk::new(&shape[..axis], [&strides[..axis]]);
-    let after = Walk::new(&shape[axis + 1..], [&strides[axis + 1..]]);
-    let (inner, one_run) = (after.inner(), after.axes().len() <= 1);
-    let width: usize = shape[axis + 1..].iter().product();
-    for (n, [start]) in before.elements([layout.offset()]).enumerate() {
-        for (strided, row_major) in pairs.clone() {
-            let s = start.wrapping_add_signed(strided as isize * strides[axis]);
-            let o = (n * size + row_major) * width;
-            if one_run {
-                f(s, o, inner);
-            } else {
-                for (k, [s]) in after.outer([s]).enumerate() {
-                    f(s, o + k * inner.size, inner);
-                }
-            }
+/// Parts that slices of a result are cut in, at most.
+const PARTS: usize = 16;
+
+/// Adds a run of elements.
+#[inline(always)]
+fn add_run<T: Number>(source: &[T], start: usize, run: Axis<1>, out: &mut [T]) {
+    let [stride] = run.strides;
+    if stride == 1 {
+        for (x, &y) in out.iter_mut().zip(&source[start..start + run.size]) {
+            *x = x.plus(y);
         }
+        return;
+    }
+    for (k, x) in out.iter_mut().enumerate() {
+        *x = x.plus(source[start.wrapping_add_signed(k as isize * stride)]);
     }
 }
 
@@ -446,6 +483,60 @@ mod tests {
             ),
             Ok(())
         );
+    }
+
+    #[cfg(feature = "parallel")]
+    #[test]
+    fn any_number_of_threads_gives_the_same_bits() {
+        let pools = [1, 2, 3, 16].map(|n| {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(n)
+                .build()
+                .unwrap()
+        });
+        let mut rng = sample::generator(15);
+        for (shape, axis, count) in [
+            ([1, 300, 70], 1, 5000),
+            ([3, 50, 400], 1, 700),
+            ([200, 400, 1], 0, 2000),
+            ([40, 60, 90], 2, 300),
+        ] {
+            let shape = Shape::from(shape);
+            let list = Layout::contiguous(Shape::from([count]));
+            let index: Vec<i64> = (0..count)
+                .map(|_| rng.random_range(0..shape[axis] as i64))
+                .collect();
+            let chosen = shape.with_size(axis, count);
+            let mut numbers =
+                |len| -> Vec<f32> { (0..len).map(|_| rng.random_range(-1.0..1.0)).collect() };
+            let (source, terms) = (numbers(shape.size()), numbers(chosen.size()));
+            let (layout, order) = (
+                Layout::contiguous(shape.clone()),
+                Layout::contiguous(chosen.clone()),
+            );
+            let full = list
+                .reshape(&Shape::from([1, 1, 1]).with_size(axis, count))
+                .unwrap()
+                .expand(&chosen);
+            let [first, others @ ..] = &pools.each_ref().map(|pool| {
+                pool.install(|| {
+                    let mut selected = vec![0.0; chosen.size()];
+                    index_select(&source, &layout, axis, &index, &list, &mut selected).unwrap();
+                    let mut gathered = vec![0.0; chosen.size()];
+                    gather(&source, &layout, axis, &index, &full, &mut gathered).unwrap();
+                    assert!(selected == gathered);
+                    let mut added = source.clone();
+                    index_add(&mut added, shape[axis], axis, &index, &list, &terms, &order)
+                        .unwrap();
+                    let mut scattered = source.clone();
+                    scatter_add(&mut scattered, &shape, axis, &index, &full, &terms, &order)
+                        .unwrap();
+                    assert!(added == scattered);
+                    (selected, added)
+                })
+            });
+            assert!(others.iter().all(|other| other == first), "{shape} {axis}");
+        }
     }
 
     /// In float arithmetic the order of terms shows.

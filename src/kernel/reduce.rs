@@ -1,14 +1,22 @@
 //! Sums, maxima and minima along axes.
 //!
-//! Numbers are combined along a fixed tree: several lanes within blocks, and blocks in pairs. The tree depends on sizes and
-//! strides only, never on the processor, so that a sum has the same bits everywhere; its rounding error grows with the
+//! Numbers are combined along a fixed tree. Neighbors: several lanes within a [`block`], and blocks in pairs. Rows: in turn within a
+//! group, and groups in pairs. The tree depends on sizes and strides only, never on the processor or the number of threads, so that a sum has the same bits everywhere; its rounding error grows with the
 //! logarithm of the number of terms beyond one block (N. J. Higham, "The accuracy of floating point summation", 1993).
 
-use super::dispatch::simd;
-use super::walk::{Places, Walk, assert_within};
+mod lanes;
+mod rows;
+
+use super::threads;
+use super::walk::{Walk, assert_within};
 use crate::element::Number;
 use crate::shape::Layout;
+use lanes::{SHORT, run, strided_run};
+use rows::{rows, tables};
 use smallvec::SmallVec;
+
+pub(crate) use lanes::{BLOCK, Combine, Larger, Plus, Smaller, Tree, runs};
+pub(crate) use rows::{GROUP, merge};
 
 /// How numbers are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,28 +47,6 @@ pub(crate) fn reduce<T: Number>(
     }
 }
 
-/// An associative operation with an identity.
-pub(super) trait Combine<T> {
-    const IDENTITY: T;
-    fn combine(a: T, b: T) -> T;
-}
-
-macro_rules! combine {
-    ($name:ident, $identity:ident, $combine:ident) => {
-        pub(super) struct $name;
-        impl<T: Number> Combine<T> for $name {
-            const IDENTITY: T = T::$identity;
-            #[inline(always)]
-            fn combine(a: T, b: T) -> T {
-                a.$combine(b)
-            }
-        }
-    };
-}
-combine!(Plus, ZERO, plus);
-combine!(Larger, LOWEST, larger);
-combine!(Smaller, HIGHEST, smaller);
-
 fn reduce_by<T: Number, F: Combine<T>>(
     source: &[T],
     layout: &Layout,
@@ -89,20 +75,56 @@ fn reduce_by<T: Number, F: Combine<T>>(
     strided::<T, F>(source, layout, axes, out);
 }
 
+/// Elements that are worth a thread's while: 2^7 blocks of a run.
+const LARGE: usize = BLOCK << 7;
+
+/// About how long it takes to combine so many elements.
+fn nanoseconds(elements: usize) -> usize {
+    elements / 8
+}
+
 /// `source` is `[.., count, width]` in row-major order, without empty axes; the middle axis is reduced.
 fn contiguous<T: Number, F: Combine<T>>(source: &[T], count: usize, width: usize, out: &mut [T]) {
     if count == 1 {
-        out.copy_from_slice(source);
-    } else if width == 1 {
-        runs::<T, F>(source, count, out);
-    } else {
-        for (source, out) in source
-            .chunks_exact(count * width)
-            .zip(out.chunks_exact_mut(width))
-        {
-            table::<T, F>(source, count, width, out);
-        }
+        return out.copy_from_slice(source);
     }
+    // As many results at a time as there are in a large part; one that is larger itself is cut further.
+    let together = (LARGE / (count * width)).max(1);
+    let work = nanoseconds(source.len());
+    threads::each_chunk(out, together * width, work, |part, out| {
+        let size = out.len() * count;
+        let source = &source[part * together * count * width..][..size];
+        if width > 1 && count <= GROUP && count * width <= LARGE {
+            tables::<T, F>(source, count, width, out);
+        } else if width > 1 {
+            let walk = Walk::new(&[count], [&[width as isize]]);
+            for (source, out) in source
+                .chunks_exact(count * width)
+                .zip(out.chunks_exact_mut(width))
+            {
+                rows::<T, F>(source, walk.elements([0]), out);
+            }
+        } else if size >= 2 * LARGE {
+            out[0] = long_run::<T, F>(source);
+        } else {
+            runs::<T, F>(source, count, out);
+        }
+    });
+}
+
+/// A run of any length, on several threads: parts are subtrees of the whole.
+fn long_run<T: Number, F: Combine<T>>(source: &[T]) -> T {
+    let mut parts = vec![F::IDENTITY; source.len().div_ceil(LARGE)];
+    threads::each_chunk(&mut parts, 1, nanoseconds(source.len()), |i, part| {
+        let start = i * LARGE;
+        let end = source.len().min(start + LARGE);
+        part[0] = run::<T, F>(&source[start..end]);
+    });
+    let mut tree = Tree::<T, F>::new();
+    for part in parts {
+        tree.push(part);
+    }
+    tree.finish()
 }
 
 fn strided<T: Number, F: Combine<T>>(source: &[T], layout: &Layout, axes: &[usize], out: &mut [T]) {
@@ -121,14 +143,18 @@ fn strided<T: Number, F: Combine<T>>(source: &[T], layout: &Layout, axes: &[usiz
         return out.fill(F::IDENTITY);
     }
     let across = kept.inner();
+    let count: usize = reduced.axes().iter().map(|axis| axis.size).product();
+    let work = nanoseconds(out.len().saturating_mul(count));
+    let start = [layout.offset()];
     if across.strides == [1] && across.size > 1 {
-        let mut partial = Vec::new();
-        for ([start], out) in kept
-            .outer([layout.offset()])
-            .zip(out.chunks_exact_mut(across.size))
-        {
-            rows::<T, F>(source, reduced.elements([start]), out, &mut partial);
-        }
+        let width = across.size;
+        let together = (LARGE / (count * width)).max(1);
+        threads::each_chunk(out, together * width, work, |part, out| {
+            let starts = kept.outer(start).part(part * together, together);
+            for (start, out) in starts.zip(out.chunks_exact_mut(width)) {
+                rows::<T, F>(source, reduced.elements(start), out);
+            }
+        });
         return;
     }
     // One axis is reduced run by run: that of contiguous elements unless the runs were short, else the longest.
@@ -140,317 +166,23 @@ fn strided<T: Number, F: Combine<T>>(source: &[T], layout: &Layout, axes: &[usiz
         Some(_) => reduced.take(reduced.axes().len() - 1),
         None => reduced.inner(),
     };
-    for ([start], out) in kept.elements([layout.offset()]).zip(out) {
-        let mut tree = Tree::<T, F>::new();
-        for [start] in reduced.elements([start]) {
-            tree.push(match along.strides {
-                [1] => run::<T, F>(&source[start..start + along.size]),
-                [stride] => strided_run::<T, F>(source, start, stride, along.size),
-            });
-        }
-        *out = tree.finish();
-    }
-}
-
-/// Numbers that are combined in pairs, pairs of pairs, and so on, as they come.
-pub(super) struct Tree<T, F> {
-    /// The subtrees that are complete, largest first: one for each bit that is set in `count`.
-    partial: SmallVec<[T; 8]>,
-    count: usize,
-    combine: std::marker::PhantomData<F>,
-}
-
-impl<T: Number, F: Combine<T>> Tree<T, F> {
-    #[inline(always)]
-    pub fn new() -> Self {
-        Tree {
-            partial: SmallVec::new(),
-            count: 0,
-            combine: std::marker::PhantomData,
-        }
-    }
-
-    #[inline(always)]
-    pub fn push(&mut self, mut x: T) {
-        for _ in 0..self.count.trailing_ones() {
-            x = F::combine(self.partial.pop().unwrap_or(F::IDENTITY), x);
-        }
-        self.partial.push(x);
-        self.count += 1;
-    }
-
-    #[inline(always)]
-    pub fn finish(mut self) -> T {
-        let last = self.partial.pop().unwrap_or(F::IDENTITY);
-        self.partial
-            .iter()
-            .rev()
-            .fold(last, |sum, &x| F::combine(x, sum))
-    }
-}
-
-/// Runs of fewer elements are combined one after the other.
-const SHORT: usize = 16;
-/// Terms that are combined lane by lane before blocks are combined in pairs.
-pub(crate) const BLOCK: usize = 512;
-
-simd! {
-    /// Each of the runs of `count` elements that `source` consists of, into an element of `out`.
-    pub(super) fn runs<T: Number, F: Combine<T>>(source: &[T], count: usize, out: &mut [T]) {
-        if count >= SHORT {
-            for (run, out) in source.chunks_exact(count).zip(out) {
-                *out = run_body::<T, F>(run);
+    let together = (LARGE / count).max(1);
+    threads::each_chunk(out, together, work, |part, out| {
+        let starts = kept.elements(start).part(part * together, together);
+        for (start, out) in starts.zip(out) {
+            let mut tree = Tree::<T, F>::new();
+            for [start] in reduced.elements(start) {
+                tree.push(match along.strides {
+                    [1] if along.size >= 2 * LARGE => {
+                        long_run::<T, F>(&source[start..start + along.size])
+                    }
+                    [1] => run::<T, F>(&source[start..start + along.size]),
+                    [stride] => strided_run::<T, F>(source, start, stride, along.size),
+                });
             }
-            return;
+            *out = tree.finish();
         }
-        // A short run has no room for lanes: several runs side by side hide the latency of an addition instead.
-        let (eights, rest) = out.as_chunks_mut::<8>();
-        let (many, few) = source.split_at(8 * eights.len() * count);
-        for (many, out) in many.chunks_exact(8 * count).zip(eights) {
-            let runs: [&[T]; 8] = std::array::from_fn(|i| &many[i * count..][..count]);
-            let mut sums = [F::IDENTITY; 8];
-            for i in 0..count {
-                for (sum, run) in sums.iter_mut().zip(runs) {
-                    *sum = F::combine(*sum, run[i]);
-                }
-            }
-            *out = sums;
-        }
-        for (run, out) in few.chunks_exact(count).zip(rest) {
-            *out = run_body::<T, F>(run);
-        }
-    }
-}
-
-simd! {
-    fn run<T: Number, F: Combine<T>>(source: &[T]) -> T {
-        run_body::<T, F>(source)
-    }
-}
-
-#[inline(always)]
-fn run_body<T: Number, F: Combine<T>>(source: &[T]) -> T {
-    if source.len() <= BLOCK {
-        return block::<T, F>(source);
-    }
-    let mut tree = Tree::<T, F>::new();
-    for part in source.chunks(BLOCK) {
-        tree.push(block::<T, F>(part));
-    }
-    tree.finish()
-}
-
-/// One block. The lanes fill four of the widest vectors that most processors have, to hide the latency of an addition.
-#[inline(always)]
-fn block<T: Number, F: Combine<T>>(source: &[T]) -> T {
-    match source.len() {
-        0..SHORT => source
-            .iter()
-            .fold(F::IDENTITY, |sum, &x| F::combine(sum, x)),
-        SHORT..32 => lanes::<T, F, 4>(source),
-        _ if size_of::<T>() == 4 => lanes::<T, F, 32>(source),
-        _ => lanes::<T, F, 16>(source),
-    }
-}
-
-#[inline(always)]
-fn lanes<T: Number, F: Combine<T>, const N: usize>(source: &[T]) -> T {
-    let mut lanes = [F::IDENTITY; N];
-    let (chunks, rest) = source.as_chunks::<N>();
-    for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane = F::combine(*lane, x);
-        }
-    }
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane = F::combine(*lane, x);
-    }
-    fold_lanes::<T, F, N>(lanes)
-}
-
-#[inline(always)]
-fn fold_lanes<T: Number, F: Combine<T>, const N: usize>(mut lanes: [T; N]) -> T {
-    let mut half = N / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] = F::combine(lanes[i], lanes[i + half]);
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
-/// `count` elements that lie `stride` apart.
-fn strided_run<T: Number, F: Combine<T>>(
-    source: &[T],
-    start: usize,
-    stride: isize,
-    count: usize,
-) -> T {
-    let mut tree = Tree::<T, F>::new();
-    let at = |i: usize| source[start.wrapping_add_signed(i as isize * stride)];
-    for first in (0..count).step_by(BLOCK) {
-        let end = count.min(first + BLOCK);
-        let mut lanes = [F::IDENTITY; 4];
-        let mut i = first;
-        while i + 4 <= end {
-            for (j, lane) in lanes.iter_mut().enumerate() {
-                *lane = F::combine(*lane, at(i + j));
-            }
-            i += 4;
-        }
-        for (lane, i) in lanes.iter_mut().zip(i..end) {
-            *lane = F::combine(*lane, at(i));
-        }
-        tree.push(fold_lanes::<T, F, 4>(lanes));
-    }
-    tree.finish()
-}
-
-/// Narrow tables are read as if several rows were one, of about this width and less than twice as wide.
-const WIDE: usize = 64;
-
-/// The `count` rows of a row-major table, combined into one row of `width` elements.
-fn table<T: Number, F: Combine<T>>(source: &[T], count: usize, width: usize, out: &mut [T]) {
-    if count <= SHORT && count * width <= 16 * SHORT {
-        let (first, others) = source.split_at(width);
-        out.copy_from_slice(first);
-        for row in others.chunks_exact(width) {
-            for (x, &y) in out.iter_mut().zip(row) {
-                *x = F::combine(*x, y);
-            }
-        }
-        return;
-    }
-    let at_once = 1;
-    let wide = at_once * width;
-    let mut partial = Vec::new();
-    let in_rows =
-        |first: usize, count: usize, width: usize, out: &mut [T], partial: &mut Vec<T>| {
-            let walk = Walk::new(&[count], [&[width as isize]]);
-            rows::<T, F>(source, walk.elements([first]), out, partial);
-        };
-    if at_once == 1 || count < 2 * at_once {
-        return in_rows(0, count, width, out, &mut partial);
-    }
-    let mut sums = [F::IDENTITY; 2 * WIDE];
-    in_rows(0, count / at_once, wide, &mut sums[..wide], &mut partial);
-    let mut half = wide / 2;
-    while half >= width {
-        for i in 0..half {
-            sums[i] = F::combine(sums[i], sums[i + half]);
-        }
-        half /= 2;
-    }
-    let rest = count % at_once;
-    if rest == 0 {
-        out.copy_from_slice(&sums[..width]);
-    } else {
-        in_rows((count - rest) * width, rest, width, out, &mut partial);
-        for (out, &sum) in out.iter_mut().zip(&sums) {
-            *out = F::combine(sum, *out);
-        }
-    }
-}
-
-/// Columns that are worked on at once, so that their partial results stay in the nearest cache.
-const PANEL: usize = 512;
-/// Rows that are combined in turn before such groups are combined in pairs.
-const GROUP: usize = 64;
-/// Rows that are read together.
-const TOGETHER: usize = 8;
-
-/// Rows of as many contiguous elements as `out` has, which begin at `places`, combined into `out`. `partial` is room for
-/// intermediate results, kept from call to call.
-fn rows<T: Number, F: Combine<T>>(
-    source: &[T],
-    places: Places<'_, 1>,
-    out: &mut [T],
-    partial: &mut Vec<T>,
-) {
-    let groups = places.len().div_ceil(GROUP);
-    for (panel, out) in out.chunks_mut(PANEL).enumerate() {
-        let source = &source[panel * PANEL..];
-        let width = out.len();
-        let mut places = places.clone().map(|[place]| place);
-        if groups <= 1 {
-            group::<T, F>(source, &next_group(&mut places), out);
-            continue;
-        }
-        // As in `Tree`, with rows for numbers: one complete subtree for each bit that is set in the number of groups.
-        partial.resize(width * (groups.ilog2() as usize + 2), F::IDENTITY);
-        let mut depth = 0;
-        for done in 0..groups {
-            group::<T, F>(
-                source,
-                &next_group(&mut places),
-                &mut partial[depth * width..][..width],
-            );
-            for _ in 0..done.trailing_ones() {
-                depth -= 1;
-                merge::<T, F>(&mut partial[depth * width..][..2 * width]);
-            }
-            depth += 1;
-        }
-        while depth > 1 {
-            depth -= 1;
-            merge::<T, F>(&mut partial[(depth - 1) * width..][..2 * width]);
-        }
-        out.copy_from_slice(&partial[..width]);
-    }
-}
-
-/// The next places, at most `GROUP` of them.
-fn next_group(places: &mut impl Iterator<Item = usize>) -> SmallVec<[usize; GROUP]> {
-    places.take(GROUP).collect()
-}
-
-simd! {
-    /// Combines the rows that begin at `places`, of which there is at least one, into `out`.
-    fn group<T: Number, F: Combine<T>>(source: &[T], places: &[usize], out: &mut [T]) {
-        let width = out.len();
-        let row = |place: usize| &source[place..place + width];
-        let (eights, rest) = places.as_chunks::<TOGETHER>();
-        let mut begun = false;
-        for &eight in eights {
-            let eight = eight.map(row);
-            if begun {
-                for (i, x) in out.iter_mut().enumerate() {
-                    *x = eight.iter().fold(*x, |sum, row| F::combine(sum, row[i]));
-                }
-            } else {
-                for (i, x) in out.iter_mut().enumerate() {
-                    *x = eight[1..].iter().fold(eight[0][i], |sum, row| F::combine(sum, row[i]));
-                }
-            }
-            begun = true;
-        }
-        for &place in rest {
-            if begun {
-                for (x, &y) in out.iter_mut().zip(row(place)) {
-                    *x = F::combine(*x, y);
-                }
-            } else {
-                out.copy_from_slice(row(place));
-            }
-            begun = true;
-        }
-    }
-}
-
-#[inline(always)]
-fn column<T: Number, F: Combine<T>>(rows: &[&[T]; TOGETHER], i: usize) -> T {
-    fold_lanes::<T, F, TOGETHER>(rows.map(|row| row[i]))
-}
-
-simd! {
-    /// Combines the second half of `rows` into the first.
-    pub(super) fn merge<T: Number, F: Combine<T>>(rows: &mut [T]) {
-        let (first, second) = rows.split_at_mut(rows.len() / 2);
-        for (x, &y) in first.iter_mut().zip(second.iter()) {
-            *x = F::combine(*x, y);
-        }
-    }
+    });
 }
 
 #[cfg(test)]

@@ -156,6 +156,27 @@ impl<'a, const N: usize> Places<'a, N> {
     }
 }
 
+impl<const N: usize> Places<'_, N> {
+    /// Of the places that are left, `count` (or as many as there are) after the first `skip`. None must have been taken yet.
+    pub fn part(mut self, skip: usize, count: usize) -> Self {
+        let skip = skip.min(self.remaining);
+        let mut rest = skip;
+        for (axis, i) in self.axes.iter().zip(&mut self.index).rev() {
+            debug_assert_eq!(*i, 0);
+            if rest == 0 {
+                break;
+            }
+            *i = rest % axis.size;
+            rest /= axis.size;
+            for (place, stride) in self.places.iter_mut().zip(axis.strides) {
+                *place += stride * *i as isize;
+            }
+        }
+        self.remaining = count.min(self.remaining - skip);
+        self
+    }
+}
+
 impl<const N: usize> Iterator for Places<'_, N> {
     type Item = [usize; N];
 
@@ -239,6 +260,11 @@ mod tests {
                 "{a:?} {b:?}"
             );
             assert_eq!(walk.elements(offsets).len(), expected.len());
+            for skip in 0..expected.len() + 2 {
+                let part = walk.elements(offsets).part(skip, 3);
+                let expected = expected.iter().skip(skip).take(3).copied();
+                assert!(part.eq(expected), "{a:?} {b:?} {skip}");
+            }
 
             let inner = walk.inner();
             let mut by_runs = Vec::new();

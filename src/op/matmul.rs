@@ -2,8 +2,7 @@
 
 use super::table::{Domain, Row, Shapes, row};
 use crate::element::{Dtype, Number, with_float, with_number};
-use crate::kernel::matmul::{Matrix, matmul};
-use crate::kernel::walk::Walk;
+use crate::kernel::matmul::{Matrix, matmul, matmul_batch};
 use crate::shape::{Layout, Shape};
 use crate::tape::{
     AnyVar, Called, Input, Op, Operation, Output, Pullback, Reads, SharedShape, Var, View, same,
@@ -165,18 +164,18 @@ impl Matmul {
             return;
         }
         let (x, y) = (a.layout(), b.layout());
-        let left =
-            |layout: &Layout, offset| matrix(a.storage(), layout, offset, self.transposed[0]);
-        let right =
-            |layout: &Layout, offset| matrix(b.storage(), layout, offset, self.transposed[1]);
+        let (a, b) = (a.storage(), b.storage());
+        let [turned, other] = self.transposed;
         let shape = x.shape();
         if y.shape().rank() == 2 && shape.rank() == 2 {
-            return matmul(left(x, x.offset()), right(y, y.offset()), out);
+            let left = matrix(a, x, x.offset(), turned);
+            return matmul(left, matrix(b, y, y.offset(), other), out, None);
         }
-        if y.shape().rank() == 2 && !self.transposed[0] {
+        if y.shape().rank() == 2 && !turned {
             let count = shape[..shape.rank() - 1].iter().product();
             if let Some(x) = x.reshape(&Shape::from([count, shape[shape.rank() - 1]])) {
-                return matmul(left(&x, x.offset()), right(y, y.offset()), out);
+                let left = matrix(a, &x, x.offset(), false);
+                return matmul(left, matrix(b, y, y.offset(), other), out, None);
             }
         }
         // The recorded shapes were found to broadcast.
@@ -185,16 +184,22 @@ impl Matmul {
             .unwrap_or_default();
         let x = x.expand(&with_batch(&batch, shape));
         let y = y.expand(&with_batch(&batch, y.shape()));
-        let rank = batch.rank();
-        let walk = Walk::new(&batch, [&x.strides()[..rank], &y.strides()[..rank]]);
-        let size = out.len() / batch.size();
-        for (out, [i, j]) in out
-            .chunks_exact_mut(size)
-            .zip(walk.elements([x.offset(), y.offset()]))
-        {
-            matmul(left(&x, i), right(&y, j), out);
-        }
+        let factors = |i: usize| {
+            let (p, q) = (place(&x, &batch, i), place(&y, &batch, i));
+            [matrix(a, &x, p, turned), matrix(b, &y, q, other)]
+        };
+        matmul_batch(batch.size(), &factors, out, None);
     }
+}
+
+/// Where matrix `i` of a batch begins.
+fn place(layout: &Layout, batch: &Shape, i: usize) -> usize {
+    let axes = batch.iter().zip(layout.strides()).rev();
+    let (place, _) = axes.fold((layout.offset(), i), |(place, i), (&n, &stride)| {
+        let step = (i % n) as isize * stride;
+        (place.wrapping_add_signed(step), i / n)
+    });
+    place
 }
 
 /// The matrix in the last two axes of a layout that starts at `offset`, perhaps transposed.

@@ -6,11 +6,10 @@ use super::{
     Access, Accumulated, Arg, BLOCK, Base, Class, Hoisted, Instruction, Make, Moves, Pass, Place,
     Recipe, Reduced, Slot, Stage, Total,
 };
+use crate::kernel::reduce::GROUP;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
-/// Rows that are combined one after the other before such groups are combined in pairs.
-pub(super) const GROUP: usize = 64;
 /// Bytes of a first-level cache that registers should not exceed.
 const NEAR: usize = 24 * 1024;
 const ALIGNMENT: usize = 64;

@@ -1,10 +1,10 @@
 //! Runs a compiled pass.
 
-use super::compile::GROUP;
 use super::{Access, BLOCK, Base, Given, Instruction, Line, Moves, Pass, Place, Slot, Stage};
 use crate::element::{Element, Slice, SliceMut, with_any, with_dtype};
 use crate::kernel::elementwise::Pointer;
 use crate::kernel::gather::Cursor;
+use crate::kernel::reduce::GROUP;
 use crate::kernel::threads;
 use smallvec::SmallVec;
 use std::cell::RefCell;

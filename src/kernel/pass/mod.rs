@@ -12,7 +12,6 @@ mod reducer;
 
 use super::elementwise::Kernel;
 use crate::element::{Dtype, Slice, SliceMut};
-use crate::shape::Layout;
 pub(crate) use recipe::{Access, Arg, Class, Make, Recipe, Source};
 use reducer::Reducer;
 
@@ -25,7 +24,8 @@ pub(crate) const LONGEST_ROW: usize = 1 << 16;
 /// Whether the blocks of rows of this width are those of the elements without rows, so that sums over all elements come out the
 /// same.
 pub(crate) fn sums_together(width: usize) -> bool {
-    width.is_multiple_of(BLOCK) || (width >= BLOCK / compile::GROUP && BLOCK.is_multiple_of(width))
+    width.is_multiple_of(BLOCK)
+        || (width >= BLOCK / super::reduce::GROUP && BLOCK.is_multiple_of(width))
 }
 
 /// Where an input of a run lies.

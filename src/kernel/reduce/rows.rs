@@ -1,0 +1,173 @@
+//! Rows combined into one: in turn within groups, and groups in pairs.
+
+use super::lanes::Combine;
+use super::{LARGE, nanoseconds};
+use crate::element::Number;
+use crate::kernel::dispatch::simd;
+use crate::kernel::threads;
+use crate::kernel::walk::Places;
+use smallvec::SmallVec;
+use std::marker::PhantomData;
+
+/// Rows that are combined in turn before such groups are combined in pairs.
+pub(crate) const GROUP: usize = 64;
+/// Columns that are worked on at once, so that their partial results stay in the nearest cache.
+const PANEL: usize = 512;
+/// Rows that are read together.
+const TOGETHER: usize = 8;
+
+/// Rows that are combined in pairs, pairs of pairs, and so on, as they come: a [`Tree`](super::Tree) with rows for numbers.
+#[derive(Debug)]
+struct RowTree<T, F> {
+    /// The subtrees that are complete, one row after the other, largest first; and room for one more.
+    partial: Vec<T>,
+    width: usize,
+    /// The rows that were combined so far.
+    count: usize,
+    combine: PhantomData<F>,
+}
+
+impl<T: Number, F: Combine<T>> RowTree<T, F> {
+    /// Nothing yet, of rows of at most `width` elements.
+    pub fn new(width: usize) -> Self {
+        RowTree {
+            partial: vec![F::IDENTITY; width],
+            width,
+            count: 0,
+            combine: PhantomData,
+        }
+    }
+
+    /// Forgets all rows; the next ones have `width` elements, no more than those that the tree was made for.
+    pub fn begin(&mut self, width: usize) {
+        (self.width, self.count) = (width, 0);
+    }
+
+    /// Adds the next row, which `write` leaves in the place that it is given.
+    #[inline]
+    pub fn push(&mut self, write: impl FnOnce(&mut [T])) {
+        let width = self.width;
+        let mut depth = self.count.count_ones() as usize;
+        if self.partial.len() < (depth + 1) * width {
+            self.partial.resize((depth + 1) * width, F::IDENTITY);
+        }
+        write(&mut self.partial[depth * width..][..width]);
+        for _ in 0..self.count.trailing_ones() {
+            depth -= 1;
+            merge::<T, F>(&mut self.partial[depth * width..][..2 * width]);
+        }
+        self.count += 1;
+    }
+
+    /// All rows combined, of which there must be one. Then the tree can [`begin`](RowTree::begin) anew.
+    pub fn finish(&mut self) -> &[T] {
+        let width = self.width;
+        for depth in (1..self.count.count_ones() as usize).rev() {
+            merge::<T, F>(&mut self.partial[(depth - 1) * width..][..2 * width]);
+        }
+        self.count = 0;
+        &self.partial[..width]
+    }
+}
+
+simd! {
+    /// Each of the tables of `count` rows that `source` consists of, at most [`GROUP`], into a row of `out`.
+    pub(super) fn tables<T: Number, F: Combine<T>>(
+        source: &[T],
+        count: usize,
+        width: usize,
+        out: &mut [T],
+    ) {
+        for (table, out) in source.chunks_exact(count * width).zip(out.chunks_exact_mut(width)) {
+            let (first, others) = table.split_at(width);
+            out.copy_from_slice(first);
+            for row in others.chunks_exact(width) {
+                for (x, &y) in out.iter_mut().zip(row) {
+                    *x = F::combine(*x, y);
+                }
+            }
+        }
+    }
+}
+
+/// Rows of as many contiguous elements as `out` has, which begin at `places`, combined into `out`.
+pub(super) fn rows<T: Number, F: Combine<T>>(source: &[T], places: Places<'_, 1>, out: &mut [T]) {
+    let (count, width) = (places.len(), out.len());
+    let work = nanoseconds(count * width);
+    // A power of two of groups, so that their trees are subtrees of the whole.
+    let part = GROUP * (LARGE / (GROUP * width)).next_power_of_two();
+    if count * width < 2 * LARGE {
+        panels::<T, F>(source, places, out);
+    } else if count <= part || width >= 16 * PANEL {
+        threads::each_chunk(out, 4 * PANEL, work, |panel, out| {
+            panels::<T, F>(&source[4 * PANEL * panel..], places.clone(), out);
+        });
+    } else {
+        let mut partial = vec![F::IDENTITY; count.div_ceil(part) * width];
+        threads::each_chunk(&mut partial, width, work, |i, out| {
+            let places = places.clone().part(i * part, part);
+            panels::<T, F>(source, places, out);
+        });
+        let mut tree = RowTree::<T, F>::new(width);
+        for row in partial.chunks_exact(width) {
+            tree.push(|place| place.copy_from_slice(row));
+        }
+        out.copy_from_slice(tree.finish());
+    }
+}
+
+/// As [`rows`], on this thread.
+fn panels<T: Number, F: Combine<T>>(source: &[T], places: Places<'_, 1>, out: &mut [T]) {
+    let mut tree = None;
+    for (panel, out) in out.chunks_mut(PANEL).enumerate() {
+        let source = &source[panel * PANEL..];
+        let mut places = places.clone().map(|[place]| place);
+        if places.len() <= GROUP {
+            group::<T, F>(source, &next_group(&mut places), out);
+            continue;
+        }
+        let tree = tree.get_or_insert_with(|| RowTree::<T, F>::new(out.len()));
+        tree.begin(out.len());
+        while places.len() > 0 {
+            tree.push(|row| group::<T, F>(source, &next_group(&mut places), row));
+        }
+        out.copy_from_slice(tree.finish());
+    }
+}
+
+/// The next places, at most `GROUP` of them.
+fn next_group(places: &mut impl Iterator<Item = usize>) -> SmallVec<[usize; GROUP]> {
+    places.take(GROUP).collect()
+}
+
+simd! {
+    /// Combines the rows that begin at `places`, of which there is at least one, in turn into `out`.
+    fn group<T: Number, F: Combine<T>>(source: &[T], places: &[usize], out: &mut [T]) {
+        let width = out.len();
+        let row = |place: usize| &source[place..place + width];
+        let (&first, others) = places.split_first().unwrap_or((&0, &[]));
+        out.copy_from_slice(row(first));
+        let (eights, rest) = others.as_chunks::<TOGETHER>();
+        for &eight in eights {
+            let eight = eight.map(row);
+            for (i, x) in out.iter_mut().enumerate() {
+                *x = eight.iter().fold(*x, |sum, row| F::combine(sum, row[i]));
+            }
+        }
+        for &place in rest {
+            for (x, &y) in out.iter_mut().zip(row(place)) {
+                *x = F::combine(*x, y);
+            }
+        }
+    }
+}
+
+simd! {
+    /// Combines the second half of `rows` into the first.
+    pub(crate) fn merge<T: Number, F: Combine<T>>(rows: &mut [T]) {
+        let (first, second) = rows.split_at_mut(rows.len() / 2);
+        for (x, &y) in first.iter_mut().zip(second.iter()) {
+            *x = F::combine(*x, y);
+        }
+    }
+}
