@@ -84,6 +84,7 @@ pub(super) const SHORT: usize = 16;
 /// Terms that are combined lane by lane before blocks are combined in pairs.
 pub(crate) const BLOCK: usize = 512;
 
+#[cfg(test)]
 simd! {
     /// Combines the elements of one block: at most [`BLOCK`] of them. Blocks of a longer run are combined by a [`Tree`].
     pub(crate) fn block<T: Number, F: Combine<T>>(source: &[T]) -> T {

@@ -18,7 +18,7 @@ const TOGETHER: usize = 8;
 
 /// Rows that are combined in pairs, pairs of pairs, and so on, as they come: a [`Tree`](super::Tree) with rows for numbers.
 #[derive(Debug)]
-struct RowTree<T, F> {
+pub(super) struct RowTree<T, F> {
     /// The subtrees that are complete, one row after the other, largest first; and room for one more.
     partial: Vec<T>,
     width: usize,

@@ -1,3 +1,5 @@
+use super::lanes::block;
+use super::rows::RowTree;
 use super::*;
 use crate::kernel::dispatch::at_every_level;
 use crate::kernel::sample;
