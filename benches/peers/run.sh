@@ -15,9 +15,6 @@ target=${CARGO_TARGET_DIR:-target}
 cargo build --release
 if [[ $systems =~ pytorch|torch.compile|jax ]] && [ ! -e venv/ready ]; then
   "${PYTHON:-python3}" -m venv venv
-  # PyTorch without CUDA is at an index of its own; where that can't be reached, the larger build of PyPI does as well.
-  venv/bin/pip install --quiet --retries 1 --index-url https://download.pytorch.org/whl/cpu \
-    "$(grep ^torch requirements.txt)" 2>/dev/null || true
   venv/bin/pip install --quiet -r requirements.txt
   touch venv/ready
 fi
