@@ -19,7 +19,8 @@ use crate::tape::Var;
 /// Panics at the caller's line unless two shapes are equal.
 #[track_caller]
 fn same_shape<T: Float>(loss: &str, prediction: Var<T>, target: Var<T>) {
-    let (p, t) = (prediction.shape(), target.shape());
+    let p = prediction.tape().shape_of(loss, prediction.erase());
+    let t = target.tape().shape_of(loss, target.erase());
     assert!(
         p == t,
         "{loss}: the prediction has shape {p}, the target {t}"

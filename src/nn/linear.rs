@@ -95,7 +95,7 @@ impl<T: Float> Layer<T> for Linear<T> {
     #[track_caller]
     fn forward(&self, x: Var<T>) -> Var<T> {
         let inputs = self.weight.shape()[1];
-        let shape = x.shape();
+        let shape = x.tape().shape_of("Linear", x.erase());
         assert!(
             shape.last() == Some(&inputs),
             "Linear: input {shape} does not end in {inputs}"

@@ -5,8 +5,9 @@ use crate::element::{Dtype, Number, with_float, with_number};
 use crate::kernel::matmul::{Matrix, matmul, matmul_batch};
 use crate::shape::{Layout, Shape};
 use crate::tape::{
-    AnyVar, Called, Input, Op, Operation, Output, Pullback, Reads, SharedShape, Var, View, same,
+    AnyVar, Called, Graph, Input, Op, Operation, Output, Pullback, Reads, Var, View, same,
 };
+use std::cell::Ref;
 
 /// The product of matrices in the last two axes, each transposed first if so said; the axes before them broadcast.
 #[derive(Debug, PartialEq)]
@@ -47,6 +48,26 @@ impl<T: Number> Factor<T> {
             of,
             transposed: false,
         }
+    }
+
+    /// An operand; of one that was transposed, the original is the factor.
+    #[inline]
+    fn of(graph: &Graph, of: Var<T>) -> Self {
+        let node = graph.node(of.index);
+        if let Op::View(View::Permute(order)) = &node.op
+            && order.rank() >= 2
+        {
+            let rank = order.rank();
+            let swapped = |i: usize| if i + 2 < rank { i } else { 2 * rank - 3 - i };
+            if order
+                .iter()
+                .enumerate()
+                .all(|(i, &axis)| axis == swapped(i))
+            {
+                return Factor::plain(of.tape().var(node.inputs[0]).assume()).t();
+            }
+        }
+        Factor::plain(of)
     }
 
     fn t(self) -> Self {
@@ -110,10 +131,10 @@ impl Operation for Matmul {
         if inner != other {
             return Err(format!("inner sizes differ: {a} x {b}"));
         }
-        let product = Shape::from([rows, columns]);
         if a.rank() == 2 && b.rank() == 2 {
-            return Ok((dtype, product));
+            return Ok((dtype, Shape::from([rows, columns])));
         }
+        let product = Shape::from([rows, columns]);
         match batch(a).broadcast(&batch(b)) {
             Some(batch) => Ok((dtype, with_batch(&batch, &product))),
             None => Err(format!(
@@ -245,7 +266,11 @@ impl<T: Number> Var<T> {
     /// tape was reset or dropped.
     #[track_caller]
     pub fn matmul(self, other: Self) -> Self {
-        let [(a, left), (b, right)] = self.factors(other, "matmul");
+        let ([a, b], [left, right]) = {
+            let graph = self.beside(other, "matmul");
+            let shapes = [self, other].map(|of| graph.node(of.index).shape.clone());
+            (shapes, [self, other].map(|of| Factor::of(&graph, of)))
+        };
         assert!(
             a.rank() > 0 && b.rank() > 0,
             "matmul: a scalar has no axis to sum over: {a} x {b}"
@@ -301,12 +326,19 @@ impl<T: Number> Var<T> {
     /// As [`matmul`](Var::matmul), or if `other` has less than two axes.
     #[track_caller]
     pub fn matmul_t(self, other: Self) -> Self {
-        let [(a, left), (b, right)] = self.factors(other, "matmul_t");
-        assert!(
-            a.rank() > 0 && b.rank() > 1 && a[a.rank() - 1] == b[b.rank() - 1],
-            "matmul_t: {a} x the transpose of {b}"
-        );
-        match a.rank() {
+        let (rank, [left, right]) = {
+            let graph = self.beside(other, "matmul_t");
+            let (a, b) = (
+                &graph.node(self.index).shape,
+                &graph.node(other.index).shape,
+            );
+            assert!(
+                b.rank() > 1 && a.last() == b.last(),
+                "matmul_t: {a} x the transpose of {b}"
+            );
+            (a.rank(), [self, other].map(|of| Factor::of(&graph, of)))
+        };
+        match rank {
             1 => Factor::plain(self.unsqueeze(0))
                 .times(right.t())
                 .squeeze(-2),
@@ -314,33 +346,15 @@ impl<T: Number> Var<T> {
         }
     }
 
-    /// Shape and factor of both operands; of what was transposed for the product, the original is the factor.
+    /// The graph that both operands live in.
     #[track_caller]
-    fn factors(self, other: Self, operation: &str) -> [(SharedShape, Factor<T>); 2] {
-        let arena = self.tape().arena(operation);
+    fn beside(self, other: Self, operation: &str) -> Ref<'static, Graph> {
+        let graph = self.tape().graph(operation);
         if self.tape() != other.tape() {
             other.tape().arena(operation);
             panic!("{operation}: the variables are of two different tapes");
         }
-        let graph = arena.graph.borrow();
-        [self, other].map(|of| {
-            let node = graph.node(of.index);
-            let mut factor = Factor::plain(of);
-            if let Op::View(View::Permute(order)) = &node.op
-                && order.rank() >= 2
-            {
-                let rank = order.rank();
-                let swapped = |i: usize| if i + 2 < rank { i } else { 2 * rank - 3 - i };
-                if order
-                    .iter()
-                    .enumerate()
-                    .all(|(i, &axis)| axis == swapped(i))
-                {
-                    factor = Factor::plain(of.tape().var(node.inputs[0]).assume()).t();
-                }
-            }
-            (node.shape.clone(), factor)
-        })
+        graph
     }
 }
 

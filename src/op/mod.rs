@@ -21,4 +21,4 @@ mod trigonometric;
 mod view;
 
 pub use arithmetic::Operand;
-pub(crate) use rule::{Rule, accumulate, seed, zeros_like};
+pub(crate) use rule::{Rule, accumulate, conform, seed, zeros_like};

@@ -4,7 +4,7 @@ use super::table::{Domain, Row, Shapes, row};
 use crate::element::{Float, Number};
 use crate::kernel::reduce::Reduction;
 use crate::shape::{Axes, Shape, or_panic, resolve_axes};
-use crate::tape::{Pullback, Var};
+use crate::tape::{Pullback, SharedShape, Var};
 use smallvec::SmallVec;
 
 /// The rules. A sum passes its cotangent to every element; an extreme to those that attain it, in equal parts.
@@ -17,16 +17,20 @@ pub(super) fn vjp<T: Float>(
         pullback.inputs[0].assume::<T>(),
         pullback.cotangent.assume::<T>(),
     );
-    let shape = x.shape();
-    if let (Reduction::Sum, Some(number)) = (reduction, ct.known()) {
-        return ct.tape().full(shape, number);
-    }
+    let tape = x.tape();
+    let shape = {
+        let mut graph = tape.graph_mut("reduce");
+        if let (Reduction::Sum, Some(number)) = (reduction, graph.filled(ct.index)) {
+            return tape.var(graph.filled_like(number, x.index)).assume();
+        }
+        graph.node(x.index).shape.clone()
+    };
     let kept = kept(&shape, axes);
-    let ct = ct.reshape(kept.clone());
+    let ct = ct.reshape(&kept);
     if reduction == Reduction::Sum {
-        return ct.expand(shape);
+        return ct.expand(&*shape);
     }
-    let y = pullback.output.assume::<T>().reshape(kept.clone());
+    let y = pullback.output.assume::<T>().reshape(&kept);
     // A NaN equals nothing, itself neither: where the result is one, the NaNs attain it.
     let attains = x.eq(y).or(x.ne(x)).cast::<T>();
     let count = attains.reduced(Reduction::Sum, axes).reshape(kept);
@@ -47,28 +51,27 @@ impl<T: Number> Var<T> {
         self.tape().reduce(reduction, self.erase(), axes).assume()
     }
 
-    /// The axes of a reduction and the shape that keeps them; panics at the caller's line if they do not fit.
+    /// The axes of a reduction and the shape before it; panics at the caller's line if they do not fit.
     #[track_caller]
-    fn along(self, operation: &str, axes: &impl Axes) -> (SmallVec<[usize; 4]>, Shape) {
+    fn along(self, operation: &str, axes: &impl Axes) -> (SmallVec<[usize; 4]>, SharedShape) {
         let shape = self.tape().shape_of(operation, self.erase());
-        let named = resolve_axes(axes, shape.rank())
-            .map_err(|message| format!("{message} (shape {shape})"));
-        let axes = or_panic(operation, named);
-        let kept = kept(&shape, &axes);
-        (axes, kept)
+        let axes = match resolve_axes(axes, shape.rank()) {
+            Ok(axes) => axes,
+            Err(message) => or_panic(operation, Err(format!("{message} (shape {shape})"))),
+        };
+        (axes, shape)
     }
 
     /// As [`along`](Var::along), for a reduction that nothing is the identity of.
     #[track_caller]
-    fn along_some(self, operation: &str, axes: &impl Axes) -> (SmallVec<[usize; 4]>, Shape) {
-        let (axes, kept) = self.along(operation, axes);
-        let shape = self.shape();
+    fn along_some(self, operation: &str, axes: &impl Axes) -> (SmallVec<[usize; 4]>, SharedShape) {
+        let (axes, shape) = self.along(operation, axes);
         let empty = axes.iter().any(|&a| shape[a] == 0);
         assert!(
             !empty,
             "{operation}: no elements along axes {axes:?} of {shape}, and nothing is the {operation} of none"
         );
-        (axes, kept)
+        (axes, shape)
     }
 }
 
@@ -77,7 +80,7 @@ macro_rules! forms {
     ($bound:ident: $(
         $(#[$doc:meta])*
         $all:ident, $axes:ident, $keepdim:ident, ($($arg:ident: $kind:ty),*), $some:ident,
-        |$x:ident, $named:ident, $kept:ident| $body:expr;
+        |$x:ident, $named:ident, $shape:ident| $body:expr;
     )*) => {
         impl<T: $bound> Var<T> {$(
             $(#[$doc])*
@@ -97,7 +100,7 @@ macro_rules! forms {
             #[track_caller]
             pub fn $axes(self, axes: impl Axes $(, $arg: $kind)*) -> Self {
                 let $x = self;
-                let ($named, $kept) = self.$some(stringify!($all), &axes);
+                let ($named, $shape) = self.$some(stringify!($all), &axes);
                 $body
             }
 
@@ -107,8 +110,8 @@ macro_rules! forms {
             #[doc = concat!("As [`", stringify!($axes), "`](Var::", stringify!($axes), ").")]
             #[track_caller]
             pub fn $keepdim(self, axes: impl Axes $(, $arg: $kind)*) -> Self {
-                let (_, kept) = self.along(stringify!($all), &axes);
-                self.$axes(axes $(, $arg)*).reshape(kept)
+                let (named, shape) = self.along(stringify!($all), &axes);
+                self.$axes(axes $(, $arg)*).reshape(kept(&shape, &named))
             }
         )*}
     };
@@ -128,7 +131,7 @@ forms! { Number:
     /// assert_eq!(x.sum_axes(0).value(), Tensor::from([4.0, 6.0]));
     /// assert_eq!(x.sum_keepdim(-1).value(), Tensor::from([[3.0], [7.0]]));
     /// ```
-    sum, sum_axes, sum_keepdim, (), along, |x, axes, _kept| x.reduced(Reduction::Sum, &axes);
+    sum, sum_axes, sum_keepdim, (), along, |x, axes, _shape| x.reduced(Reduction::Sum, &axes);
 
     /// The largest of all elements; a NaN if one is.
     ///
@@ -142,7 +145,7 @@ forms! { Number:
     /// assert_eq!(x.max_axes(1).value(), Tensor::from([4.0, 4.0]));
     /// assert_eq!(x.max().gradient(x).value(), Tensor::from([[0.0, 0.5], [0.0, 0.5]]));
     /// ```
-    max, max_axes, max_keepdim, (), along_some, |x, axes, _kept| x.reduced(Reduction::Max, &axes);
+    max, max_axes, max_keepdim, (), along_some, |x, axes, _shape| x.reduced(Reduction::Max, &axes);
 
     /// The smallest of all elements; a NaN if one is.
     ///
@@ -155,7 +158,7 @@ forms! { Number:
     /// let x = tape.leaf(&Tensor::from([[1.0, 4.0], [3.0, 4.0]]));
     /// assert_eq!(x.min_axes(0).value(), Tensor::from([1.0, 4.0]));
     /// ```
-    min, min_axes, min_keepdim, (), along_some, |x, axes, _kept| x.reduced(Reduction::Min, &axes);
+    min, min_axes, min_keepdim, (), along_some, |x, axes, _shape| x.reduced(Reduction::Min, &axes);
 
     /// The product of all elements; 1 of none.
     ///
@@ -170,7 +173,7 @@ forms! { Number:
     /// assert_eq!(x.prod().value().item(), 0.0);
     /// assert_eq!(x.prod().gradient(x).value(), Tensor::from([0.0, 8.0, 0.0]));
     /// ```
-    prod, prod_axes, prod_keepdim, (), along, |x, axes, _kept| x.product(&axes);
+    prod, prod_axes, prod_keepdim, (), along, |x, axes, _shape| x.product(&axes);
 }
 
 impl<T: Number> Var<T> {
@@ -222,8 +225,8 @@ forms! { Float:
     /// assert_eq!(x.mean().value().item(), 3.0);
     /// assert_eq!(x.mean_axes(0).value(), Tensor::from([2.0, 4.0]));
     /// ```
-    mean, mean_axes, mean_keepdim, (), along, |x, axes, _kept| {
-        let count: usize = axes.iter().map(|&a| x.shape()[a]).product();
+    mean, mean_axes, mean_keepdim, (), along, |x, axes, shape| {
+        let count: usize = axes.iter().map(|&a| shape[a]).product();
         x.reduced(Reduction::Sum, &axes) / T::of(count as f64)
     };
 
@@ -239,10 +242,10 @@ forms! { Float:
     /// assert_eq!(x.var(0).value().item(), 3.5);
     /// assert_eq!(x.var(1).value().item(), 14.0 / 3.0);
     /// ```
-    var, var_axes, var_keepdim, (correction: usize), along, |x, axes, kept| {
-        let count: usize = axes.iter().map(|&a| x.shape()[a]).product();
+    var, var_axes, var_keepdim, (correction: usize), along, |x, axes, shape| {
+        let count: usize = axes.iter().map(|&a| shape[a]).product();
         let n = T::of(count as f64);
-        let mean = x.reduced(Reduction::Sum, &axes).reshape(kept) / n;
+        let mean = x.reduced(Reduction::Sum, &axes).reshape(kept(&shape, &axes)) / n;
         let deviation = x - mean;
         (deviation * deviation).reduced(Reduction::Sum, &axes) / T::of(count.saturating_sub(correction) as f64)
     };
@@ -258,7 +261,7 @@ forms! { Float:
     /// let x = tape.leaf(&Tensor::from([1.0, 3.0]));
     /// assert_eq!(x.std(0).value().item(), 1.0);
     /// ```
-    std, std_axes, std_keepdim, (correction: usize), along, |x, axes, _kept| {
+    std, std_axes, std_keepdim, (correction: usize), along, |x, axes, _shape| {
         let named: Vec<isize> = axes.iter().map(|&a| a as isize).collect();
         let variance = x.var_axes(&named, correction);
         let (zero, one) = (x.tape().number(T::ZERO), x.tape().number(T::ONE));
@@ -279,8 +282,8 @@ forms! { Float:
     /// let x = tape.leaf(&Tensor::from([1000.0, 1000.0]));
     /// assert_eq!(x.logsumexp().value().item(), 1000.0 + std::f32::consts::LN_2);
     /// ```
-    logsumexp, logsumexp_axes, logsumexp_keepdim, (), along, |x, axes, kept| {
-        let shift = x.shift(&axes, &kept);
+    logsumexp, logsumexp_axes, logsumexp_keepdim, (), along, |x, axes, shape| {
+        let shift = x.shift(&axes, &kept(&shape, &axes));
         let rest = x.reduced(Reduction::Sum, &axes).shape();
         (x - shift).exp().reduced(Reduction::Sum, &axes).ln() + shift.reshape(rest)
     };

@@ -2,10 +2,13 @@
 //! in one place.
 
 use super::{reduce, view};
-use crate::element::{Float, with_float};
+use crate::element::{Any, AnyNumber, Element, Float, Numbers, with_float};
 use crate::kernel::reduce::Reduction;
-use crate::shape::Shape;
-use crate::tape::{AnyVar, Arena, Called, Elementwise, Node, Op, Pullback, SharedShape, Var, View};
+use crate::shape::{Shape, few};
+use crate::tape::{
+    AnyVar, Called, Elementwise, Graph, Node, Op, Pullback, SharedShape, TapeRef, Var, View,
+};
+use std::cell::RefCell;
 
 /// The part of a node that its rule needs, apart from the tape.
 pub(crate) enum Rule {
@@ -17,6 +20,7 @@ pub(crate) enum Rule {
 
 impl Rule {
     /// The rule of a node that has inputs.
+    #[inline]
     pub fn of(node: &Node) -> Rule {
         match &node.op {
             Op::Elementwise(op) => Rule::Elementwise(op),
@@ -27,18 +31,18 @@ impl Rule {
         }
     }
 
-    /// The cotangent of input `k`, in the shape of that input.
-    pub fn vjp(&self, arena: &Arena, pullback: &Pullback<'_>, k: usize) -> AnyVar {
+    /// The cotangent of input `k`, before broadcasting is undone.
+    #[inline]
+    pub fn vjp(&self, pullback: &Pullback<'_>, k: usize) -> AnyVar {
         let dtype = pullback.dtype;
-        let share = match self {
+        match self {
             Rule::Elementwise(op) => (op.vjp)(pullback, k),
             Rule::View(view) => with_float!(dtype, T => view::vjp::<T>(view, pullback).erase()),
             Rule::Reduce(reduction, axes) => {
                 with_float!(dtype, T => reduce::vjp::<T>(*reduction, axes, pullback).erase())
             }
             Rule::Call(operation) => operation.vjp(pullback, k),
-        };
-        conform(arena, share, pullback.inputs[k])
+        }
     }
 }
 
@@ -49,36 +53,71 @@ pub(crate) fn accumulate(a: AnyVar, b: AnyVar) -> AnyVar {
 
 /// The cotangent that a derivative starts from: one.
 pub(crate) fn seed(output: AnyVar) -> AnyVar {
-    with_float!(output.dtype(), T => output.tape.full(output.shape(), <T as crate::Element>::ONE).erase())
+    with_float!(output.dtype(), T => like(output, T::erase::<Numbers>(T::ONE)))
 }
 
 /// Zero, in the shape of a variable.
 pub(crate) fn zeros_like(variable: AnyVar) -> AnyVar {
-    with_float!(variable.dtype(), T => variable.tape.full(variable.shape(), <T as crate::Element>::ZERO).erase())
+    with_float!(variable.dtype(), T => like(variable, T::erase::<Numbers>(T::ZERO)))
 }
 
-/// A cotangent in the shape of the variable it belongs to: sums over the axes that the variable was broadcast along.
-fn conform(arena: &Arena, cotangent: AnyVar, variable: AnyVar) -> AnyVar {
+/// One number everywhere, in the shape of a variable.
+fn like(variable: AnyVar, number: AnyNumber) -> AnyVar {
+    let mut graph = variable.tape.graph_mut("full");
+    variable.tape.var(graph.filled_like(number, variable.index))
+}
+
+/// What a rule gave as the cotangent of `input`, in the shape of that: summed over the axes that it was broadcast along. `None`
+/// if it is known to be zero everywhere.
+#[inline]
+pub(crate) fn conform(
+    tape: TapeRef,
+    graph: &RefCell<Graph>,
+    share: AnyVar,
+    input: u32,
+) -> Option<u32> {
     let shape = {
-        let graph = arena.graph.borrow();
-        let shape = &graph.node(variable.index).shape;
-        if graph.node(cotangent.index).shape == *shape {
-            return cotangent;
+        let graph = graph.borrow();
+        if share.tape != tape {
+            foreign(&graph, input);
         }
-        Shape::clone(shape)
+        let node = graph.node(share.index);
+        match node.op {
+            Op::Fill(Any::F32(0.0)) | Op::Fill(Any::F64(0.0)) => return None,
+            _ => {}
+        }
+        let shape = &graph.node(input).shape;
+        if node.shape == *shape {
+            return Some(share.index);
+        }
+        shape.clone()
     };
-    with_float!(cotangent.dtype(), T => reduce_to(cotangent.assume::<T>(), shape).erase())
+    let sum = with_float!(share.dtype(), T => reduce_to(share.assume::<T>(), &shape).erase());
+    Some(sum.index)
 }
 
-fn reduce_to<T: Float>(cotangent: Var<T>, shape: Shape) -> Var<T> {
-    let from = cotangent.shape();
-    if from.broadcasts_to(&shape) {
+#[cold]
+#[inline(never)]
+fn foreign(graph: &Graph, input: u32) -> ! {
+    let shape = &graph.node(input).shape;
+    panic!("gradient: the rule of an operation on {shape} gave a variable of another tape")
+}
+
+#[inline(never)]
+fn reduce_to<T: Float>(cotangent: Var<T>, shape: &Shape) -> Var<T> {
+    let tape = cotangent.tape();
+    let from = tape.shape_of("gradient", cotangent.erase());
+    if from.broadcasts_to(shape) {
         return cotangent.expand(shape);
     }
     let lead = from.rank() - shape.rank();
-    let axes: Vec<isize> = (0..from.rank())
-        .filter(|&i| i < lead || shape[i - lead] != from[i])
-        .map(|i| i as isize)
-        .collect();
-    cotangent.sum_axes(&axes).reshape(shape)
+    let summed = |&i: &usize| i < lead || shape[i - lead] != from[i];
+    let axes = few((0..from.rank()).filter(summed));
+    let sum = tape
+        .reduce(Reduction::Sum, cotangent.erase(), &axes)
+        .assume::<T>();
+    if axes.len() == lead {
+        return sum;
+    }
+    sum.reshape(shape)
 }

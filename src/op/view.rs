@@ -75,7 +75,7 @@ impl<T: Element> Var<T> {
         }
         or_panic("reshape", resolve_reshape(&from, &shape));
         self.tape()
-            .view(View::Reshape, self.erase(), shape)
+            .view(View::Reshape, self.erase(), &shape)
             .assume()
     }
 
@@ -157,7 +157,9 @@ impl<T: Element> Var<T> {
             return self;
         }
         or_panic("expand", resolve_expand(&from, &shape));
-        self.tape().view(View::Expand, self.erase(), shape).assume()
+        self.tape()
+            .view(View::Expand, self.erase(), &shape)
+            .assume()
     }
 
     /// Without an axis of size 1.
@@ -251,7 +253,7 @@ impl<T: Element> Var<T> {
             step: step as isize,
         };
         self.tape()
-            .view(view, self.erase(), shape.with_size(axis, count))
+            .view(view, self.erase(), &shape.with_size(axis, count))
             .assume()
     }
 
@@ -306,7 +308,7 @@ impl<T: Element> Var<T> {
                         step: -1,
                     },
                     x.erase(),
-                    Shape::clone(&shape),
+                    &shape,
                 )
                 .assume()
         })

@@ -189,16 +189,7 @@ impl<T: Element> Param<T> {
     /// If the tape was reset or dropped.
     #[track_caller]
     pub fn on(&self, tape: TapeRef) -> Var<T> {
-        if let Some(index) = tape.binding(self.id) {
-            return tape.var(index).assume();
-        }
-        let variable = if self.trainable {
-            tape.leaf(&self.value)
-        } else {
-            tape.constant(&self.value)
-        };
-        tape.bind(self.id, variable.index);
-        variable
+        tape.parameter(self.id, &self.value, self.trainable)
     }
 }
 

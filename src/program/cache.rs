@@ -7,7 +7,7 @@ use super::plan::{Given, Place, Plan};
 use crate::element::Slice;
 use crate::kernel::memory::Memory;
 use crate::shape::Layout;
-use crate::tape::{Graph, NodeInputs, Op, SharedShape};
+use crate::tape::{Graph, Op, SharedShape};
 use crate::tensor::Buffer;
 use smallvec::SmallVec;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ const KEPT: usize = 16;
 struct Known {
     index: u32,
     op: Op,
-    inputs: NodeInputs,
+    inputs: SmallVec<[u32; 3]>,
     shape: SharedShape,
 }
 
@@ -54,7 +54,7 @@ impl Entry {
             Known {
                 index,
                 op: node.op.clone(),
-                inputs: node.inputs.clone(),
+                inputs: SmallVec::from_slice(&node.inputs),
                 shape: node.shape.clone(),
             }
         };
@@ -81,7 +81,7 @@ impl Entry {
         let same = |known: &Known| {
             let index = known.index as usize;
             graph.nodes.get(index).is_some_and(|node| {
-                node.inputs == known.inputs
+                node.inputs[..] == known.inputs[..]
                     && node.shape == known.shape
                     && graph.values[index].is_none()
                     && node.op.is_same(&known.op)
@@ -152,7 +152,7 @@ impl Graph {
         let mut results = plan.results(&mut self.pool);
         self.pool.note(plan.numbers + plan.truths);
         let outcome = {
-            let given = plan.inputs.iter().map(|given| self.given(given));
+            let given = plan.inputs.iter().map(|given| self.read(given));
             let inputs: SmallVec<[Slice<'_>; 16]> = given.collect();
             plan.execute(&mut Frame {
                 inputs: &inputs,
@@ -187,7 +187,7 @@ impl Graph {
     }
 
     /// What a step reads of the values that were there before the run.
-    fn given(&self, given: &Given) -> Slice<'_> {
+    fn read(&self, given: &Given) -> Slice<'_> {
         match *given {
             Given::Value(node) => {
                 let value = self.values[node as usize].as_ref();

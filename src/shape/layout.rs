@@ -57,15 +57,12 @@ impl Layout {
 
     /// Whether the elements lie in row-major order without gaps (wherever they start).
     pub fn is_contiguous(&self) -> bool {
-        if self.shape.contains(&0) {
-            return true;
-        }
-        let mut expected = 1;
-        self.shape.iter().zip(&self.strides).rev().all(|(&n, &s)| {
-            let fits = n == 1 || s == expected;
+        let (mut expected, mut fits) = (1, true);
+        for (&n, &s) in self.shape.iter().zip(&self.strides[..]).rev() {
+            fits &= n == 1 || s == expected;
             expected *= n as isize;
-            fits
-        })
+        }
+        fits || expected == 0
     }
 
     /// The place of the element at `index`, which must lie within the shape.

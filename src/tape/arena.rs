@@ -1,18 +1,17 @@
 //! Tapes, and the arenas that their nodes live in.
 //!
 //! A handle names an arena by its slot in a table of the thread and carries the generation in which it was made. Arenas are
-//! recycled, never freed under a handle, and a handle cannot leave its thread, so it can always be looked at; one of an
-//! earlier generation is caught.
+//! recycled, never freed before the thread ends, and a handle cannot leave its thread, so it can always be looked at; one of
+//! an earlier generation is caught.
 
 use super::node::{Node, SharedShape};
 use crate::element::{Dtype, Element};
 use crate::kernel::elementwise::Workspace;
 use crate::tensor::{AnyStorage, Buffer, Pool};
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::marker::PhantomData;
 use std::panic::Location;
-use std::rc::Rc;
 
 /// Everything a tape holds.
 #[derive(Default)]
@@ -28,24 +27,47 @@ pub(crate) struct Graph {
     pub recording: bool,
     /// Parameters and their leaves.
     pub bindings: Vec<(u64, u32)>,
-    /// The shapes recorded last, by a hash of their sizes: most nodes have one of a few. They outlive a reset.
-    pub shapes: [Option<SharedShape>; SHAPES],
+    /// The shapes recorded last, two for each hash of their sizes: most nodes have one of a few. They outlive a reset.
+    pub shapes: [[Option<SharedShape>; 2]; SHAPES],
     /// The numbers recorded last, by a hash of their bits: a loop writes the same ones again and again.
-    pub numbers: [Option<(u64, Dtype, u32)>; NUMBERS],
+    pub numbers: [Option<KnownNumber>; NUMBERS],
     /// The line that the nodes being recorded are attributed to, if not the caller's: nodes of a gradient belong to the
     /// line of the operation they differentiate.
     pub attributed: Option<&'static Location<'static>>,
     pub pool: Pool,
     pub workspace: Workspace,
+    /// What a walk backwards knows of the cotangent of each node, kept for the next one.
+    pub cotangents: Vec<Cotangent>,
     /// What the executor keeps from run to run.
     pub plans: Option<Box<dyn Any>>,
 }
 
-/// How many recorded shapes a tape remembers.
+/// A number that was recorded: its bits, and its node.
+#[derive(Clone, Copy)]
+pub(crate) struct KnownNumber {
+    pub bits: u64,
+    pub dtype: Dtype,
+    pub index: u32,
+}
+
+/// How many pairs of recorded shapes a tape remembers.
 pub(super) const SHAPES: usize = 32;
 
 /// How many recorded numbers a tape remembers.
 pub(super) const NUMBERS: usize = 8;
+
+/// What is known of the cotangent of a node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cotangent {
+    /// The node does not depend on what derivatives are wanted of.
+    Unrelated,
+    /// No path leads here yet.
+    Absent,
+    /// It is zero, without a node that says so: nothing needs to be recorded further back.
+    Zero,
+    /// It is this node.
+    Given(u32),
+}
 
 impl Graph {
     fn clear(&mut self) {
@@ -67,7 +89,7 @@ impl Graph {
         self.nodes.truncate(len);
         self.values.truncate(len);
         for number in &mut self.numbers {
-            if number.is_some_and(|(_, _, index)| index as usize >= len) {
+            if number.is_some_and(|known| known.index as usize >= len) {
                 *number = None;
             }
         }
@@ -75,6 +97,7 @@ impl Graph {
 }
 
 /// A place for the nodes of one tape after another.
+#[derive(Default)]
 pub(crate) struct Arena {
     generation: Cell<u32>,
     pub graph: RefCell<Graph>,
@@ -82,12 +105,64 @@ pub(crate) struct Arena {
 
 /// The arenas of a thread, and which of them no tape uses.
 struct Arenas {
-    all: Vec<Rc<Arena>>,
+    /// Made by `Box::into_raw` and owned by this table.
+    all: Vec<*const Arena>,
     free: Vec<u32>,
 }
 
+/// How many arenas of a thread are found by a glance.
+const NEAR: usize = 16;
+
 thread_local! {
     static ARENAS: RefCell<Arenas> = const { RefCell::new(Arenas { all: Vec::new(), free: Vec::new() }) };
+    /// The first arenas of [`ARENAS`] once more. Every recorded operation looks here, and a thread-local variable without a
+    /// destructor is found without asking whether it is still there.
+    static NEAREST: [Cell<Option<&'static Arena>>; NEAR] = const { [const { Cell::new(None) }; NEAR] };
+}
+
+impl Arenas {
+    /// The arena of a slot.
+    ///
+    /// The reference stays within calls of this crate: it must be kept in nothing that outlives them.
+    fn get(&self, slot: u32) -> Option<&'static Arena> {
+        let arena = *self.all.get(slot as usize)?;
+        // SAFETY: the pointer came from `Box::into_raw`, and only `drop` below frees it: when the thread ends. No call of this
+        // crate is under way then that would go on to use the reference: the destructors of thread-local variables run one
+        // after another, after everything else that the thread runs.
+        Some(unsafe { &*arena })
+    }
+
+    /// A slot that no tape uses.
+    fn take(&mut self) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            return slot;
+        }
+        let slot = self.all.len() as u32;
+        self.all.push(Box::into_raw(Box::default()));
+        NEAREST.with(|nearest| {
+            if let Some(near) = nearest.get(slot as usize) {
+                near.set(self.get(slot));
+            }
+        });
+        slot
+    }
+}
+
+impl Drop for Arenas {
+    fn drop(&mut self) {
+        // From here on no handle leads to an arena: this table is not found any more while it is being dropped.
+        NEAREST.with(|nearest| nearest.iter().for_each(|near| near.set(None)));
+        for arena in self.all.drain(..) {
+            // SAFETY: the pointer came from `Box::into_raw`. If the thread ends by `std::process::exit` in the middle of a call
+            // of this crate that has the graph borrowed, the memory stays as it is; any other call has no reference that it
+            // will use again, since `exit` does not return.
+            unsafe {
+                if (*arena).graph.try_borrow_mut().is_ok() {
+                    drop(Box::from_raw(arena.cast_mut()));
+                }
+            }
+        }
+    }
 }
 
 /// A handle of a tape: `Copy`, as its [`Var`](super::Var)s are. It does not keep the tape alive.
@@ -102,20 +177,58 @@ pub struct TapeRef {
 impl TapeRef {
     /// The arena, if the tape was neither reset nor dropped.
     #[inline]
-    pub(crate) fn live(self) -> Option<Rc<Arena>> {
-        let arena = ARENAS.with(|arenas| arenas.borrow().all[self.slot as usize].clone());
-        (arena.generation.get() == self.generation).then_some(arena)
+    pub(crate) fn live(self) -> Option<&'static Arena> {
+        self.find()
+            .filter(|arena| arena.generation.get() == self.generation)
+    }
+
+    /// The arena, whatever generation lives in it; `None` while the thread ends.
+    #[inline]
+    fn find(self) -> Option<&'static Arena> {
+        let near = NEAREST.with(|nearest| nearest.get(self.slot as usize).map(Cell::get));
+        near.unwrap_or_else(|| far(self.slot))
     }
 
     /// The arena; panics at the caller's line if the tape was reset or dropped.
     #[inline]
     #[track_caller]
-    pub(crate) fn arena(self, operation: &str) -> Rc<Arena> {
+    pub(crate) fn arena(self, operation: &str) -> &'static Arena {
         match self.live() {
             Some(arena) => arena,
-            None => panic!("{operation}: the variable's tape was reset or dropped"),
+            None => gone(operation),
         }
     }
+
+    /// What the tape holds, to be looked at; panics at the caller's line if the tape was reset or dropped.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn graph(self, operation: &str) -> Ref<'static, Graph> {
+        self.arena(operation).graph.borrow()
+    }
+
+    /// What the tape holds, to be changed; panics at the caller's line if the tape was reset or dropped.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn graph_mut(self, operation: &str) -> RefMut<'static, Graph> {
+        self.arena(operation).graph.borrow_mut()
+    }
+}
+
+/// An arena that is not among the nearest; `None` while the thread ends.
+#[cold]
+#[inline(never)]
+fn far(slot: u32) -> Option<&'static Arena> {
+    ARENAS
+        .try_with(|arenas| arenas.borrow().get(slot))
+        .ok()
+        .flatten()
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn gone(operation: &str) -> ! {
+    panic!("{operation}: the variable's tape was reset or dropped")
 }
 
 impl std::fmt::Debug for TapeRef {
@@ -146,24 +259,16 @@ impl Tape {
     /// An empty tape.
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
-        let (slot, arena) = ARENAS.with(|arenas| {
-            let mut arenas = arenas.borrow_mut();
-            let slot = arenas.free.pop().unwrap_or_else(|| {
-                arenas.all.push(Rc::new(Arena {
-                    generation: Cell::new(0),
-                    graph: RefCell::default(),
-                }));
-                (arenas.all.len() - 1) as u32
-            });
-            (slot, arenas.all[slot as usize].clone())
-        });
-        Tape {
-            handle: TapeRef {
-                slot,
-                generation: arena.generation.get(),
-                not_send: PhantomData,
-            },
+        let slot = ARENAS.with(|arenas| arenas.borrow_mut().take());
+        let mut handle = TapeRef {
+            slot,
+            generation: 0,
+            not_send: PhantomData,
+        };
+        if let Some(arena) = handle.find() {
+            handle.generation = arena.generation.get();
         }
+        Tape { handle }
     }
 
     /// An empty tape of which no gradient will be asked: its leaves are constants, and no value is kept for a backward pass.
@@ -176,7 +281,7 @@ impl Tape {
     /// ```
     pub fn inference() -> Self {
         let tape = Tape::new();
-        tape.handle.arena("inference").graph.borrow_mut().inference = true;
+        tape.handle.graph_mut("inference").inference = true;
         tape
     }
 
@@ -192,7 +297,7 @@ impl Tape {
     pub fn reset(&mut self) {
         if let Some(arena) = self.handle.live() {
             let inference = arena.graph.borrow().inference;
-            self.handle.generation = retire(&arena);
+            self.handle.generation = retire(arena);
             arena.graph.borrow_mut().inference = inference;
         }
     }
@@ -208,12 +313,11 @@ fn retire(arena: &Arena) -> u32 {
 
 impl Drop for Tape {
     fn drop(&mut self) {
-        // While the thread ends, the table may be gone already, and the arenas with it.
-        let _ = ARENAS.try_with(|arenas| {
-            let arena = arenas.borrow().all[self.handle.slot as usize].clone();
-            retire(&arena);
-            arenas.borrow_mut().free.push(self.handle.slot);
-        });
+        if let Some(arena) = self.handle.live() {
+            retire(arena);
+            // While the thread ends, the table may be gone already, and the arenas with it.
+            let _ = ARENAS.try_with(|arenas| arenas.borrow_mut().free.push(self.handle.slot));
+        }
     }
 }
 
@@ -229,7 +333,7 @@ impl TapeRef {
     /// The number of nodes recorded.
     #[track_caller]
     pub fn len(self) -> usize {
-        self.arena("len").graph.borrow().nodes.len()
+        self.graph("len").nodes.len()
     }
 
     /// Whether nothing is recorded.
@@ -249,30 +353,12 @@ impl TapeRef {
     /// ```
     #[track_caller]
     pub fn peak_bytes(self) -> usize {
-        self.arena("peak_bytes").graph.borrow().pool.peak()
+        self.graph("peak_bytes").pool.peak()
     }
 
     /// Says whether a program is being recorded.
     pub(crate) fn set_recording(self, recording: bool) {
         self.arena("program").graph.borrow_mut().recording = recording;
-    }
-
-    /// The leaf that a parameter was bound to on this tape.
-    pub(crate) fn binding(self, id: u64) -> Option<u32> {
-        let arena = self.live()?;
-        let graph = arena.graph.borrow();
-        graph
-            .bindings
-            .iter()
-            .find(|&&(bound, _)| bound == id)
-            .map(|&(_, index)| index)
-    }
-
-    /// Binds a parameter to its leaf on this tape.
-    #[track_caller]
-    pub(crate) fn bind(self, id: u64, index: u32) {
-        let arena = self.arena("parameter");
-        arena.graph.borrow_mut().bindings.push((id, index));
     }
 }
 
@@ -282,7 +368,8 @@ pub(crate) fn recycle(storages: impl Iterator<Item = AnyStorage>) {
     let _ = ARENAS.try_with(|arenas| {
         let arenas = arenas.borrow();
         if let Some(&slot) = arenas.free.last()
-            && let Ok(mut graph) = arenas.all[slot as usize].graph.try_borrow_mut()
+            && let Some(arena) = arenas.get(slot)
+            && let Ok(mut graph) = arena.graph.try_borrow_mut()
         {
             storages.for_each(|storage| graph.pool.recycle(storage));
         }
@@ -295,4 +382,55 @@ pub(crate) type Marker<T> = PhantomData<(T, *const ())>;
 /// A marker of an element type.
 pub(crate) const fn marker<T: Element>() -> Marker<T> {
     PhantomData
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tensor;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn tapes_are_found_however_many_there_are() {
+        let tapes: Vec<Tape> = (0..3 * NEAR).map(|_| Tape::new()).collect();
+        let leaves: Vec<_> = (0..tapes.len())
+            .map(|i| tapes[i].leaf(&Tensor::from([i as f32])))
+            .collect();
+        for (i, leaf) in leaves.iter().enumerate() {
+            assert_eq!((*leaf + 1.0).value(), Tensor::from([i as f32 + 1.0]));
+        }
+        drop(tapes);
+        assert!(leaves.iter().all(|leaf| leaf.tape.live().is_none()));
+        // Their places are used again, and the old handles do not lead there.
+        let again: Vec<Tape> = (0..3 * NEAR).map(|_| Tape::new()).collect();
+        assert!(again.iter().all(|tape| tape.live().is_some()));
+        assert!(leaves.iter().all(|leaf| leaf.tape.live().is_none()));
+    }
+
+    #[test]
+    fn a_handle_that_outlives_the_arenas_of_its_thread_leads_nowhere() {
+        struct Late(Cell<Option<(Tape, crate::Var)>>);
+        impl Drop for Late {
+            fn drop(&mut self) {
+                let (tape, x) = self.0.take().expect("set below");
+                // Destructors run last made, first dropped: the arenas were made after this.
+                assert!(tape.live().is_none());
+                let used = catch_unwind(AssertUnwindSafe(|| x + 1.0));
+                let message = used.expect_err("the tape is gone");
+                let message = message.downcast_ref::<String>().expect("a message");
+                assert_eq!(message, "add: the variable's tape was reset or dropped");
+                DONE.store(true, std::sync::atomic::Ordering::SeqCst);
+            }
+        }
+        static DONE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+        thread_local!(static LATE: Late = const { Late(Cell::new(None)) });
+        let thread = std::thread::spawn(|| {
+            LATE.with(|late| late.0.set(None));
+            let tape = Tape::new();
+            let x = tape.leaf(&Tensor::from([1.0]));
+            LATE.with(|late| late.0.set(Some((tape, x))));
+        });
+        assert!(thread.join().is_ok());
+        assert!(DONE.load(std::sync::atomic::Ordering::SeqCst));
+    }
 }

@@ -3,13 +3,14 @@
 //! Recording checks shapes and computes nothing. This layer knows the classes of operation (leaf, elementwise, view, reduction,
 //! call), not the operations.
 
+mod append;
 mod arena;
 mod node;
 mod operation;
 mod record;
 mod var;
 
-pub(crate) use arena::{Arena, Graph, recycle};
+pub(crate) use arena::{Arena, Cotangent, Graph, recycle};
 pub use arena::{Tape, TapeRef};
 pub(crate) use node::{Called, Node, NodeInputs, Op, SharedShape, View};
 pub use operation::{

@@ -4,7 +4,6 @@ use super::operation::{Elementwise, Operation};
 use crate::element::{AnyNumber, Dtype};
 use crate::kernel::reduce::Reduction;
 use crate::shape::Shape;
-use smallvec::SmallVec;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -23,8 +22,76 @@ pub(crate) struct Node {
     pub location: &'static Location<'static>,
 }
 
-/// The nodes that a node reads.
-pub(crate) type NodeInputs = SmallVec<[u32; 3]>;
+/// The nodes that a node reads. A `SmallVec` would be copied, searched and dropped by calls.
+#[derive(Debug)]
+pub(crate) enum NodeInputs {
+    /// Their number, and as many; what follows is [`NO_NODE`].
+    Few(u8, [u32; FEW]),
+    Many(Box<[u32]>),
+}
+
+/// How many inputs lie in the node itself.
+const FEW: usize = 3;
+
+/// The number of no node.
+const NO_NODE: u32 = u32::MAX;
+
+impl NodeInputs {
+    /// No inputs.
+    pub const NONE: NodeInputs = NodeInputs::Few(0, [NO_NODE; FEW]);
+
+    /// One input.
+    #[inline]
+    pub fn one(input: u32) -> Self {
+        NodeInputs::few([input])
+    }
+
+    /// Up to three inputs.
+    #[inline]
+    pub fn few<const N: usize>(inputs: [u32; N]) -> Self {
+        const { assert!(N <= FEW) }
+        let mut few = [NO_NODE; FEW];
+        few[..N].copy_from_slice(&inputs);
+        NodeInputs::Few(N as u8, few)
+    }
+}
+
+impl FromIterator<u32> for NodeInputs {
+    fn from_iter<I: IntoIterator<Item = u32>>(inputs: I) -> Self {
+        let mut inputs = inputs.into_iter();
+        let mut few = [NO_NODE; FEW];
+        for len in 0..FEW {
+            match inputs.next() {
+                Some(input) => few[len] = input,
+                None => return NodeInputs::Few(len as u8, few),
+            }
+        }
+        match inputs.next() {
+            Some(next) => NodeInputs::Many(few.into_iter().chain([next]).chain(inputs).collect()),
+            None => NodeInputs::Few(FEW as u8, few),
+        }
+    }
+}
+
+impl std::ops::Deref for NodeInputs {
+    type Target = [u32];
+    #[inline]
+    fn deref(&self) -> &[u32] {
+        match self {
+            NodeInputs::Few(len, inputs) => &inputs[..usize::from(*len)],
+            NodeInputs::Many(inputs) => inputs,
+        }
+    }
+}
+
+impl<'a> IntoIterator for &'a NodeInputs {
+    type Item = &'a u32;
+    type IntoIter = std::slice::Iter<'a, u32>;
+    #[inline]
+    fn into_iter(self) -> std::slice::Iter<'a, u32> {
+        self.iter()
+    }
+}
 
 /// A shape, or a list of axes, that many nodes have.
 #[derive(Clone, Debug)]

@@ -87,9 +87,7 @@ impl<T: Element> Var<T> {
     /// If the tape was reset or dropped.
     #[track_caller]
     pub fn rank(self) -> usize {
-        self.tape.arena("rank").graph.borrow().nodes[self.index as usize]
-            .shape
-            .rank()
+        self.tape.graph("rank").node(self.index).shape.rank()
     }
 
     /// The same handle with the element type known only at run time.
@@ -124,7 +122,7 @@ impl AnyVar {
     /// If the tape was reset or dropped.
     #[track_caller]
     pub fn dtype(self) -> Dtype {
-        self.tape.arena("dtype").graph.borrow().nodes[self.index as usize].dtype
+        self.tape.graph("dtype").node(self.index).dtype
     }
 
     /// The handle with its element type.

@@ -33,6 +33,7 @@ impl Buffer {
     }
 
     /// The value of a tensor.
+    #[inline]
     pub fn of<T: Element>(tensor: &Tensor<T>) -> Self {
         let storage = T::erase::<Storages>(tensor.storage().clone());
         let layout = tensor.layout();

@@ -1,13 +1,12 @@
 //! Reverse mode: walks the nodes backwards and records the nodes of the gradient.
 
-use crate::element::{Any, Element};
+use crate::element::Element;
 use crate::op;
-use crate::tape::{AnyVar, Arena, Graph, Pullback, Var};
+use crate::tape::{AnyVar, Arena, Cotangent, Graph, NodeInputs, Pullback, Var};
 use smallvec::SmallVec;
-use std::rc::Rc;
 
 /// Attributes the nodes recorded while it lives to the lines of the operations they differentiate.
-struct Attribution(Rc<Arena>);
+struct Attribution(&'static Arena);
 
 impl Drop for Attribution {
     fn drop(&mut self) {
@@ -15,49 +14,41 @@ impl Drop for Attribution {
     }
 }
 
-impl Graph {
-    /// For each node from `first` to `last`: [`Cotangent::Absent`] if it depends, through operations that have derivatives,
-    /// on one of `wrt`.
-    fn dependents(&self, wrt: &[AnyVar], first: u32, last: u32) -> Vec<Cotangent> {
-        let mut walk = vec![Cotangent::Unrelated; (last - first + 1) as usize];
-        for variable in wrt.iter().filter(|v| v.index <= last) {
-            walk[(variable.index - first) as usize] = Cotangent::Absent;
-        }
-        for (at, node) in self.nodes[first as usize..=last as usize]
-            .iter()
-            .enumerate()
-        {
-            let related = |&i: &u32| {
-                i.checked_sub(first)
-                    .is_some_and(|i| !matches!(walk[i as usize], Cotangent::Unrelated))
-            };
-            if node.tracked && node.inputs.iter().any(related) {
-                walk[at] = Cotangent::Absent;
-            }
-        }
-        walk
+/// For each node from `first` to `last`: [`Cotangent::Absent`] if it depends, through operations that have derivatives,
+/// on one of `wrt`.
+fn dependents(graph: &mut Graph, wrt: &[AnyVar], first: u32, last: u32) -> Vec<Cotangent> {
+    let mut walk = std::mem::take(&mut graph.cotangents);
+    let nodes = &graph.nodes[first as usize..=last as usize];
+    walk.clear();
+    walk.resize(nodes.len(), Cotangent::Unrelated);
+    for variable in wrt.iter().filter(|v| v.index <= last) {
+        walk[(variable.index - first) as usize] = Cotangent::Absent;
     }
+    for (at, node) in nodes.iter().enumerate() {
+        if !node.tracked {
+            continue;
+        }
+        let related = |&i: &u32| place(&walk, first, i).is_some();
+        let leads = match &node.inputs {
+            NodeInputs::Few(_, inputs) => inputs.iter().any(related),
+            NodeInputs::Many(inputs) => inputs.iter().any(related),
+        };
+        if leads {
+            walk[at] = Cotangent::Absent;
+        }
+    }
+    walk
 }
 
-/// Whether a variable is known to be zero everywhere.
-fn is_zero(graph: &Graph, variable: AnyVar) -> bool {
-    match graph.filled(variable.index) {
-        Some(Any::F32(x)) => x == 0.0,
-        Some(Any::F64(x)) => x == 0.0,
-        _ => false,
+/// Where the cotangent of a node stands, if one is wanted.
+#[inline]
+fn place(walk: &[Cotangent], first: u32, index: u32) -> Option<usize> {
+    // An index before the first wraps around to one behind the last.
+    let at = index.wrapping_sub(first) as usize;
+    match walk.get(at) {
+        None | Some(Cotangent::Unrelated) => None,
+        Some(_) => Some(at),
     }
-}
-
-/// What is known of the cotangent of a node.
-#[derive(Clone, Copy)]
-enum Cotangent {
-    /// The node does not depend on what derivatives are wanted of.
-    Unrelated,
-    /// No path leads here yet.
-    Absent,
-    /// It is zero, without a node that says so: nothing needs to be recorded further back.
-    Zero,
-    Given(AnyVar),
 }
 
 /// The cotangents of `wrt`, given that of `output`; `None` for a variable that `output` does not depend on.
@@ -79,73 +70,84 @@ pub(crate) fn pull_back(
     };
     let attribution = Attribution(tape.arena("gradient"));
     let graph = &attribution.0.graph;
-    let mut cotangents = {
+    let mut walk = {
         let mut graph = graph.borrow_mut();
         graph.differentiated = true;
-        graph.dependents(wrt, first, output.index)
+        dependents(&mut graph, wrt, first, output.index)
     };
-    if let Some(last) = cotangents.last_mut()
-        && let Cotangent::Absent = last
-    {
-        *last = Cotangent::Given(cotangent);
+    if let Some(last @ Cotangent::Absent) = walk.last_mut() {
+        *last = Cotangent::Given(cotangent.index);
     }
-    for at in (0..cotangents.len()).rev() {
-        let index = first + at as u32;
-        let state = cotangents[at];
+    let mut near = [output; 3];
+    for at in (0..walk.len()).rev() {
+        let state = walk[at];
         if let Cotangent::Unrelated | Cotangent::Absent = state {
             continue;
         }
-        let mut inputs: SmallVec<[AnyVar; 3]> = SmallVec::new();
-        let (rule, dtype) = {
-            let mut graph = graph.borrow_mut();
-            let node = graph.node(index);
-            node.inputs.iter().for_each(|&i| inputs.push(tape.var(i)));
-            let (rule, dtype, location) = (op::Rule::of(node), node.dtype, node.location);
-            graph.attributed = Some(location);
-            (rule, dtype)
+        let index = first + at as u32;
+        let mut borrowed = graph.borrow_mut();
+        let node = borrowed.node(index);
+        let Cotangent::Given(cotangent) = state else {
+            for &input in &node.inputs {
+                if let Some(to) = place(&walk, first, input)
+                    && walk[to] == Cotangent::Absent
+                {
+                    walk[to] = Cotangent::Zero;
+                }
+            }
+            continue;
         };
+        let many: Vec<AnyVar>;
+        let inputs = match &node.inputs {
+            NodeInputs::Few(len, inputs) => {
+                for (variable, &input) in near.iter_mut().zip(inputs) {
+                    variable.index = input;
+                }
+                &near[..usize::from(*len)]
+            }
+            NodeInputs::Many(inputs) => {
+                many = inputs.iter().map(|&i| tape.var(i)).collect();
+                &many
+            }
+        };
+        let rule = op::Rule::of(node);
+        let pullback = Pullback {
+            inputs,
+            output: tape.var(index),
+            cotangent: tape.var(cotangent),
+            dtype: node.dtype,
+        };
+        let location = node.location;
+        borrowed.attributed = Some(location);
+        drop(borrowed);
         for (k, input) in inputs.iter().enumerate() {
-            let Some(to) = input
-                .index
-                .checked_sub(first)
-                .map(|to| to as usize)
-                .filter(|&to| !matches!(cotangents[to], Cotangent::Unrelated))
-            else {
+            let Some(to) = place(&walk, first, input.index) else {
                 continue;
             };
-            let share = match state {
-                Cotangent::Given(cotangent) => {
-                    let pullback = Pullback {
-                        inputs: &inputs,
-                        output: tape.var(index),
-                        cotangent,
-                        dtype,
-                    };
-                    match rule.vjp(&attribution.0, &pullback, k) {
-                        share if is_zero(&graph.borrow(), share) => Cotangent::Zero,
-                        share => Cotangent::Given(share),
-                    }
+            let share = op::conform(tape, graph, rule.vjp(&pullback, k), input.index);
+            walk[to] = match (walk[to], share) {
+                (Cotangent::Given(sum), Some(share)) => {
+                    let sum = op::accumulate(tape.var(sum), tape.var(share));
+                    Cotangent::Given(sum.index)
                 }
-                _ => Cotangent::Zero,
-            };
-            cotangents[to] = match (cotangents[to], share) {
-                (Cotangent::Given(sum), Cotangent::Given(share)) => {
-                    Cotangent::Given(op::accumulate(sum, share))
-                }
-                (known @ Cotangent::Given(_), _) => known,
-                (_, share) => share,
+                (known @ Cotangent::Given(_), None) => known,
+                (_, Some(share)) => Cotangent::Given(share),
+                (_, None) => Cotangent::Zero,
             };
         }
     }
-    wrt.iter()
-        .map(
-            |v| match cotangents.get(v.index.checked_sub(first)? as usize)? {
-                Cotangent::Unrelated | Cotangent::Absent => None,
-                Cotangent::Zero => Some(op::zeros_like(*v)),
-                Cotangent::Given(cotangent) => Some(*cotangent),
-            },
-        )
-        .collect()
+    let found = |v: &AnyVar| {
+        let at = place(&walk, first, v.index)?;
+        match walk[at] {
+            Cotangent::Unrelated | Cotangent::Absent => None,
+            Cotangent::Zero => Some(op::zeros_like(*v)),
+            Cotangent::Given(cotangent) => Some(tape.var(cotangent)),
+        }
+    };
+    let mut cotangents = SmallVec::with_capacity(wrt.len());
+    wrt.iter().for_each(|v| cotangents.push(found(v)));
+    graph.borrow_mut().cotangents = walk;
+    cotangents
 }
 
 impl<T: Element> Var<T> {
@@ -188,7 +190,7 @@ impl<T: Element> Var<T> {
     /// As [`gradient`](Var::gradient).
     #[track_caller]
     pub fn gradients<U: Element, const N: usize>(self, xs: [Var<U>; N]) -> [Var<U>; N] {
-        let shape = self.shape();
+        let shape = self.tape.shape_of("gradient", self.erase());
         assert!(
             shape.rank() == 0,
             "gradient: the output has shape {shape}, but must be a scalar: take its sum, or use vjp"
@@ -200,11 +202,7 @@ impl<T: Element> Var<T> {
         let cotangents = pull_back(output, op::seed(output), &wrt);
         if let Some(k) = cotangents.iter().position(Option::is_none) {
             // What was recorded for the others is of no use.
-            self.tape
-                .arena("gradient")
-                .graph
-                .borrow_mut()
-                .truncate(before);
+            self.tape.graph_mut("gradient").truncate(before);
             panic!(
                 "gradient: {self:?} does not depend on variable {k}, {:?}",
                 xs[k]
@@ -269,8 +267,7 @@ fn wanted<U: Element, const N: usize>(output: AnyVar, xs: &[Var<U>; N]) -> [AnyV
             x.tape == output.tape,
             "gradient: the variables are of two different tapes"
         );
-        let arena = x.tape.arena("gradient");
-        let constant = !arena.graph.borrow().node(x.index).tracked;
+        let constant = !x.tape.graph("gradient").node(x.index).tracked;
         assert!(
             !constant,
             "gradient: {x:?} is a constant, or depends on constants only; record it with leaf"
@@ -282,13 +279,7 @@ fn wanted<U: Element, const N: usize>(output: AnyVar, xs: &[Var<U>; N]) -> [AnyV
 /// Panics at the caller's line unless derivatives with respect to the variable's type exist.
 #[track_caller]
 fn differentiable(operation: &str, variable: AnyVar) {
-    let dtype = variable
-        .tape
-        .arena(operation)
-        .graph
-        .borrow()
-        .node(variable.index)
-        .dtype;
+    let dtype = variable.tape.graph(operation).node(variable.index).dtype;
     assert!(
         dtype.is_float(),
         "{operation}: {variable:?} holds {dtype}, which has no derivatives"

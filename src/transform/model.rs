@@ -9,12 +9,11 @@ use crate::program::Fetch;
 use crate::tape::{AnyVar, Arena, Tape, TapeRef, Var};
 use crate::tensor::Tensors;
 use smallvec::SmallVec;
-use std::rc::Rc;
 
 /// The leaves of the trainable parameters that were used on a tape, in the order of the visit.
 struct Leaves {
     tape: TapeRef,
-    arena: Rc<Arena>,
+    arena: &'static Arena,
     ids: SmallVec<[u64; 8]>,
     leaves: SmallVec<[AnyVar; 8]>,
     /// Trainable parameters, used or not.

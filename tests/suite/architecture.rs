@@ -237,7 +237,8 @@ fn unsafe_code_lives_in_few_places() {
             .split(|c: char| !c.is_alphanumeric() && c != '_')
             .filter(|w| *w == word)
             .count();
-        let allowed = path.starts_with("src/kernel/") || path == "src/tensor/storage.rs";
+        let files = ["src/tensor/storage.rs", "src/tape/arena.rs"];
+        let allowed = path.starts_with("src/kernel/") || files.contains(&&*path);
         assert!(uses == 0 || allowed, "{path} has {uses} uses of {word}");
         found += uses;
     }
