@@ -91,6 +91,9 @@ pub(crate) fn gather<T: Element>(
             s = s.wrapping_add_signed(inner.strides[1]);
         }
     };
+    if out.is_empty() {
+        return Ok(());
+    }
     if inner.size > LARGE {
         for (start, out) in walk.outer(offsets).zip(out.chunks_exact_mut(inner.size)) {
             threads::each_chunk(out, LARGE, inner.size, |part, out| {
@@ -99,7 +102,7 @@ pub(crate) fn gather<T: Element>(
                 read([at(0), at(1)], out);
             });
         }
-    } else if inner.size > 0 {
+    } else {
         let together = LARGE / inner.size;
         let work = out.len();
         threads::each_chunk(out, together * inner.size, work, |part, out| {

@@ -177,6 +177,28 @@ impl<const N: usize> Places<'_, N> {
     }
 }
 
+impl Places<'_, 1> {
+    /// Puts the next places into `into`, as many as there is room for or are left; returns how many.
+    #[inline]
+    pub fn fill(&mut self, into: &mut [usize]) -> usize {
+        let count = self.remaining.min(into.len());
+        if let [axis] = self.axes {
+            let ([first], [stride]) = (self.places, axis.strides);
+            for (i, place) in into[..count].iter_mut().enumerate() {
+                *place = (first + i as isize * stride) as usize;
+            }
+            self.places[0] += count as isize * stride;
+            self.index[0] += count;
+            self.remaining -= count;
+        } else {
+            for (place, [next]) in into.iter_mut().zip(self) {
+                *place = next;
+            }
+        }
+        count
+    }
+}
+
 impl<const N: usize> Iterator for Places<'_, N> {
     type Item = [usize; N];
 
@@ -260,6 +282,14 @@ mod tests {
                 "{a:?} {b:?}"
             );
             assert_eq!(walk.elements(offsets).len(), expected.len());
+            let one = Walk::new(&shape, [a.strides()]);
+            let (mut places, mut filled) = (one.elements([a.offset()]), Vec::new());
+            let mut some = [0; 5];
+            while places.len() > 0 {
+                let count = places.fill(&mut some);
+                filled.extend_from_slice(&some[..count]);
+            }
+            assert!(filled.iter().eq(expected.iter().map(|[i, _]| i)));
             for skip in 0..expected.len() + 2 {
                 let part = walk.elements(offsets).part(skip, 3);
                 let expected = expected.iter().skip(skip).take(3).copied();

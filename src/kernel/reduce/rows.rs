@@ -6,7 +6,6 @@ use crate::element::Number;
 use crate::kernel::dispatch::simd;
 use crate::kernel::threads;
 use crate::kernel::walk::Places;
-use smallvec::SmallVec;
 use std::marker::PhantomData;
 
 /// Rows that are combined in turn before such groups are combined in pairs.
@@ -70,26 +69,6 @@ impl<T: Number, F: Combine<T>> RowTree<T, F> {
     }
 }
 
-simd! {
-    /// Each of the tables of `count` rows that `source` consists of, at most [`GROUP`], into a row of `out`.
-    pub(super) fn tables<T: Number, F: Combine<T>>(
-        source: &[T],
-        count: usize,
-        width: usize,
-        out: &mut [T],
-    ) {
-        for (table, out) in source.chunks_exact(count * width).zip(out.chunks_exact_mut(width)) {
-            let (first, others) = table.split_at(width);
-            out.copy_from_slice(first);
-            for row in others.chunks_exact(width) {
-                for (x, &y) in out.iter_mut().zip(row) {
-                    *x = F::combine(*x, y);
-                }
-            }
-        }
-    }
-}
-
 /// Rows of as many contiguous elements as `out` has, which begin at `places`, combined into `out`.
 pub(super) fn rows<T: Number, F: Combine<T>>(source: &[T], places: Places<'_, 1>, out: &mut [T]) {
     let (count, width) = (places.len(), out.len());
@@ -119,47 +98,123 @@ pub(super) fn rows<T: Number, F: Combine<T>>(source: &[T], places: Places<'_, 1>
 /// As [`rows`], on this thread.
 fn panels<T: Number, F: Combine<T>>(source: &[T], places: Places<'_, 1>, out: &mut [T]) {
     let mut tree = None;
+    let mut next = [0; GROUP];
     for (panel, out) in out.chunks_mut(PANEL).enumerate() {
         let source = &source[panel * PANEL..];
-        let mut places = places.clone().map(|[place]| place);
+        let mut places = places.clone();
         if places.len() <= GROUP {
-            group::<T, F>(source, &next_group(&mut places), out);
+            let count = places.fill(&mut next);
+            group::<T, F>(source, &next[..count], out);
             continue;
         }
         let tree = tree.get_or_insert_with(|| RowTree::<T, F>::new(out.len()));
         tree.begin(out.len());
         while places.len() > 0 {
-            tree.push(|row| group::<T, F>(source, &next_group(&mut places), row));
+            let count = places.fill(&mut next);
+            tree.push(|row| group::<T, F>(source, &next[..count], row));
         }
         out.copy_from_slice(tree.finish());
     }
 }
 
-/// The next places, at most `GROUP` of them.
-fn next_group(places: &mut impl Iterator<Item = usize>) -> SmallVec<[usize; GROUP]> {
-    places.take(GROUP).collect()
+/// Calls a function for rows of a few elements, whose number the compiler then knows, or else another expression.
+macro_rules! by_width {
+    ($width:expr, $f:ident($($arg:expr),*), $others:block) => {
+        match $width {
+            2 => $f::<T, F, 2>($($arg),*),
+            3 => $f::<T, F, 3>($($arg),*),
+            4 => $f::<T, F, 4>($($arg),*),
+            5 => $f::<T, F, 5>($($arg),*),
+            6 => $f::<T, F, 6>($($arg),*),
+            7 => $f::<T, F, 7>($($arg),*),
+            8 => $f::<T, F, 8>($($arg),*),
+            _ => $others,
+        }
+    };
+}
+
+simd! {
+    /// Each of the tables of `count` rows that `source` consists of, at most [`GROUP`], into a row of `out`.
+    pub(super) fn tables<T: Number, F: Combine<T>>(
+        source: &[T],
+        count: usize,
+        width: usize,
+        out: &mut [T],
+    ) {
+        by_width!(width, narrow_tables(source, count, out), {
+            for (table, out) in source
+                .chunks_exact(count * width)
+                .zip(out.chunks_exact_mut(width))
+            {
+                let (first, others) = table.split_at(width);
+                out.copy_from_slice(first);
+                for row in others.chunks_exact(width) {
+                    for (x, &y) in out.iter_mut().zip(row) {
+                        *x = F::combine(*x, y);
+                    }
+                }
+            }
+        })
+    }
+}
+
+#[inline(always)]
+fn narrow_tables<T: Number, F: Combine<T>, const W: usize>(
+    source: &[T],
+    count: usize,
+    out: &mut [T],
+) {
+    let (rows, out) = (source.as_chunks::<W>().0, out.as_chunks_mut::<W>().0);
+    for (table, out) in rows.chunks_exact(count).zip(out) {
+        let mut sums = table[0];
+        for row in &table[1..] {
+            sums = std::array::from_fn(|i| F::combine(sums[i], row[i]));
+        }
+        *out = sums;
+    }
 }
 
 simd! {
     /// Combines the rows that begin at `places`, of which there is at least one, in turn into `out`.
     fn group<T: Number, F: Combine<T>>(source: &[T], places: &[usize], out: &mut [T]) {
         let width = out.len();
-        let row = |place: usize| &source[place..place + width];
-        let (&first, others) = places.split_first().unwrap_or((&0, &[]));
-        out.copy_from_slice(row(first));
-        let (eights, rest) = others.as_chunks::<TOGETHER>();
-        for &eight in eights {
-            let eight = eight.map(row);
-            for (i, x) in out.iter_mut().enumerate() {
-                *x = eight.iter().fold(*x, |sum, row| F::combine(sum, row[i]));
+        by_width!(width, narrow_group(source, places, out), {
+            let row = |place: usize| &source[place..place + width];
+            let (&first, others) = places.split_first().unwrap_or((&0, &[]));
+            out.copy_from_slice(row(first));
+            let (eights, rest) = others.as_chunks::<TOGETHER>();
+            for &eight in eights {
+                let eight = eight.map(row);
+                for (i, x) in out.iter_mut().enumerate() {
+                    *x = eight.iter().fold(*x, |sum, row| F::combine(sum, row[i]));
+                }
             }
-        }
-        for &place in rest {
-            for (x, &y) in out.iter_mut().zip(row(place)) {
-                *x = F::combine(*x, y);
+            for &place in rest {
+                for (x, &y) in out.iter_mut().zip(row(place)) {
+                    *x = F::combine(*x, y);
+                }
             }
-        }
+        })
     }
+}
+
+#[inline(always)]
+fn narrow_group<T: Number, F: Combine<T>, const W: usize>(
+    source: &[T],
+    places: &[usize],
+    out: &mut [T],
+) {
+    let row = |place: usize| -> [T; W] {
+        let row = &source[place..place + W];
+        std::array::from_fn(|i| row[i])
+    };
+    let (&first, others) = places.split_first().unwrap_or((&0, &[]));
+    let mut sums = row(first);
+    for &place in others {
+        let row = row(place);
+        sums = std::array::from_fn(|i| F::combine(sums[i], row[i]));
+    }
+    out.copy_from_slice(&sums);
 }
 
 simd! {

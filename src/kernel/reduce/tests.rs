@@ -239,7 +239,7 @@ fn any_number_of_threads_gives_the_same_bits() {
             layout.slice(0, 1, shape[0] / 2, 2),
             layout,
         ] {
-            let axes: Vec<usize> = axes.iter().copied().collect();
+            let axes = axes.to_vec();
             let kept = (0..3)
                 .filter(|a| !axes.contains(a))
                 .map(|a| layout.shape()[a])
