@@ -1,5 +1,8 @@
 //! The types of numbers that tensors and tapes hold.
 
+mod functions;
+
+pub use functions::{Baseline, Functions, Fused, Instructions};
 use std::fmt;
 
 mod sealed {
@@ -296,7 +299,7 @@ pub trait Number:
 }
 
 /// Elements that have derivatives: `f32` and `f64`. Sealed.
-pub trait Float: Number + num_traits::Float + num_traits::FloatConst {
+pub trait Float: Number + num_traits::Float + num_traits::FloatConst + Functions {
     /// The error function.
     fn erf(self) -> Self;
 }
@@ -342,7 +345,7 @@ element!(i64, I64, 0, 1);
 element!(bool, Bool, false, true);
 
 macro_rules! float {
-    ($t:ident, $erf:path) => {
+    ($t:ident) => {
         impl Number for $t {
             const LOWEST: Self = $t::NEG_INFINITY;
             const HIGHEST: Self = $t::INFINITY;
@@ -395,13 +398,13 @@ macro_rules! float {
         impl Float for $t {
             #[inline]
             fn erf(self) -> Self {
-                $erf(self)
+                self.erf_at::<Baseline>()
             }
         }
     };
 }
-float!(f32, libm::erff);
-float!(f64, libm::erf);
+float!(f32);
+float!(f64);
 
 impl Number for i64 {
     const LOWEST: Self = i64::MIN;

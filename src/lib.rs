@@ -40,7 +40,10 @@ pub use optim::{Adam, AdamW, Optimizer, Sgd};
 pub use param::{
     Module, Param, ParamMut, ParamMuts, ParamRef, ParamRefs, Segment, Visitor, VisitorMut,
 };
-pub use program::{Fetch, Input as ProgramInput, Inputs, Outputs, Program, Recorder, Size, Sizes};
+pub use program::{
+    Explanation, Fetch, Input as ProgramInput, Inputs, KernelTime, LineTime, NonFinite, Observed,
+    Outputs, Profile, Program, Recorder, Size, Sizes,
+};
 pub use random::rng;
 pub use shape::{Axes, Layout, Shape};
 pub use tape::{

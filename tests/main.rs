@@ -11,4 +11,5 @@ mod suite {
     mod program;
     mod sample;
     mod table;
+    mod trouble;
 }

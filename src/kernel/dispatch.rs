@@ -1,5 +1,6 @@
 //! Hot loops compiled for several instruction sets, one of which is chosen at run time.
 
+pub(crate) use crate::element::{Baseline, Fused, Instructions};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The instruction sets that loops are compiled for, each of which includes those before it.
@@ -47,8 +48,44 @@ fn detect() -> Level {
 /// Defines a function whose body is compiled once for each [`Level`], with a wrapper that calls the best one.
 ///
 /// Whatever the body calls must be `#[inline(always)]`, or it stays compiled for the baseline. Products and sums are never
-/// contracted to fused ones, so that all levels give the same bits.
+/// contracted to fused ones, so that all levels give the same bits. A body that wants fused ones where they are instructions names
+/// a type parameter, `fn name<at L, ..>`, which stands for the [`Instructions`] of the level.
 macro_rules! simd {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident <at $level:ident $(, $generic:ident: $bound:path)* $(,)?>
+        ($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+        $(#[$meta])*
+        #[inline]
+        $vis fn $name <$($generic: $bound),*> ($($arg: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn body <$level: $crate::kernel::dispatch::Instructions $(, $generic: $bound)*> ($($arg: $type),*) $(-> $result)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2 <$($generic: $bound),*> ($($arg: $type),*) $(-> $result)? {
+                body::<$crate::kernel::dispatch::Fused $(, $generic)*>($($arg),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+            fn avx512 <$($generic: $bound),*> ($($arg: $type),*) $(-> $result)? {
+                body::<$crate::kernel::dispatch::Fused $(, $generic)*>($($arg),*)
+            }
+
+            match $crate::kernel::dispatch::level() {
+                #[cfg(target_arch = "x86_64")]
+                $crate::kernel::dispatch::Level::Avx512 => {
+                    // SAFETY: `level` found these instruction sets on this processor.
+                    unsafe { avx512::<$($generic),*>($($arg),*) }
+                }
+                #[cfg(target_arch = "x86_64")]
+                $crate::kernel::dispatch::Level::Avx2 => {
+                    // SAFETY: as above.
+                    unsafe { avx2::<$($generic),*>($($arg),*) }
+                }
+                _ => body::<$crate::kernel::dispatch::Baseline $(, $generic)*>($($arg),*),
+            }
+        }
+    };
     ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($generic:ident: $bound:path),+>)?
         ($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
         $(#[$meta])*

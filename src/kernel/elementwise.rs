@@ -4,7 +4,7 @@
 //! CPU; everything else (broadcasting along some axes, strides) is done by bringing an operand block by block into that form, in
 //! the first-level cache. The result may overwrite an operand.
 
-use super::dispatch::simd;
+use super::dispatch::{Baseline, Instructions, simd};
 use super::gather::Cursor;
 use crate::element::{Any, Dtype, Element, Slice, SliceMut, with_any};
 use crate::shape::Layout;
@@ -14,10 +14,16 @@ use std::marker::PhantomData;
 pub(crate) trait Map1<A: Element> {
     /// The type of the result.
     type Output: Element;
+    /// Whether there are operands that take a way of their own, which need not be fast.
+    const RARE: bool;
     /// Whether wide vectors pay: not for a function that calls out for each element.
     const WIDE: bool;
-    /// The value of the function.
-    fn eval(a: A) -> Self::Output;
+    /// The value of the function for an operand that is not rare.
+    fn eval<L: Instructions>(a: A) -> Self::Output;
+    /// Whether an operand is rare.
+    fn is_rare(a: A) -> bool;
+    /// The value of the function for a rare operand.
+    fn eval_rare(a: A) -> Self::Output;
 }
 
 /// A function of two elements.
@@ -27,7 +33,7 @@ pub(crate) trait Map2<A: Element, B: Element> {
     /// Whether wide vectors pay: not for a function that calls out for each element.
     const WIDE: bool;
     /// The value of the function.
-    fn eval(a: A, b: B) -> Self::Output;
+    fn eval<L: Instructions>(a: A, b: B) -> Self::Output;
 }
 
 /// A function of three elements.
@@ -37,7 +43,7 @@ pub(crate) trait Map3<A: Element, B: Element, C: Element> {
     /// Whether wide vectors pay: not for a function that calls out for each element.
     const WIDE: bool;
     /// The value of the function.
-    fn eval(a: A, b: B, c: C) -> Self::Output;
+    fn eval<L: Instructions>(a: A, b: B, c: C) -> Self::Output;
 }
 
 /// The most operands of an elementwise function.
@@ -86,19 +92,51 @@ impl<A: Element, X: Access> Reader<A, X> {
 trait Source {
     type Output: Element;
     const WIDE: bool;
+    /// Whether there are elements that take a way of their own: see [`Map1::RARE`].
+    const RARE: bool = false;
     /// # Safety
     /// Every operand must have an element for `i`.
-    unsafe fn at(&self, i: usize) -> Self::Output;
+    unsafe fn at<L: Instructions>(&self, i: usize) -> Self::Output;
+    /// Whether the chunk of elements from `start` on has rare ones.
+    ///
+    /// # Safety
+    /// That of [`at`](Source::at), for the elements of the chunk.
+    unsafe fn any_rare(&self, _start: usize) -> bool {
+        false
+    }
+    /// Element `i` if it is rare.
+    ///
+    /// # Safety
+    /// That of [`at`](Source::at).
+    unsafe fn rare(&self, _i: usize) -> Option<Self::Output> {
+        None
+    }
 }
 
 struct Source1<A, F>(Reader<A, Each>, PhantomData<F>);
 impl<A: Element, F: Map1<A>> Source for Source1<A, F> {
     type Output = F::Output;
     const WIDE: bool = F::WIDE;
+    const RARE: bool = F::RARE;
     #[inline(always)]
-    unsafe fn at(&self, i: usize) -> F::Output {
+    unsafe fn at<L: Instructions>(&self, i: usize) -> F::Output {
         // SAFETY: by this function's contract.
-        F::eval(unsafe { self.0.at(i) })
+        F::eval::<L>(unsafe { self.0.at(i) })
+    }
+    #[inline(always)]
+    unsafe fn any_rare(&self, start: usize) -> bool {
+        let mut any = false;
+        for i in start..start + CHUNK {
+            // SAFETY: by this function's contract.
+            any |= F::is_rare(unsafe { self.0.at(i) });
+        }
+        any
+    }
+    #[inline(always)]
+    unsafe fn rare(&self, i: usize) -> Option<F::Output> {
+        // SAFETY: by this function's contract.
+        let a = unsafe { self.0.at(i) };
+        F::is_rare(a).then(|| F::eval_rare(a))
     }
 }
 
@@ -109,9 +147,9 @@ impl<A: Element, B: Element, F: Map2<A, B>, X: Access, Y: Access> Source
     type Output = F::Output;
     const WIDE: bool = F::WIDE;
     #[inline(always)]
-    unsafe fn at(&self, i: usize) -> F::Output {
+    unsafe fn at<L: Instructions>(&self, i: usize) -> F::Output {
         // SAFETY: by this function's contract.
-        unsafe { F::eval(self.0.at(i), self.1.at(i)) }
+        unsafe { F::eval::<L>(self.0.at(i), self.1.at(i)) }
     }
 }
 
@@ -125,9 +163,9 @@ impl<A: Element, B: Element, C: Element, F: Map3<A, B, C>> Source for Source3<A,
     type Output = F::Output;
     const WIDE: bool = F::WIDE;
     #[inline(always)]
-    unsafe fn at(&self, i: usize) -> F::Output {
+    unsafe fn at<L: Instructions>(&self, i: usize) -> F::Output {
         // SAFETY: by this function's contract.
-        unsafe { F::eval(self.0.at(i), self.1.at(i), self.2.at(i)) }
+        unsafe { F::eval::<L>(self.0.at(i), self.1.at(i), self.2.at(i)) }
     }
 }
 
@@ -153,33 +191,84 @@ impl<S: Source> Pass<S> {
 
 /// Computes each element from those at the same place.
 fn pass<S: Source>(pass: Pass<S>) {
-    if S::WIDE { wide(pass) } else { narrow(pass) }
-}
-
-simd! {
-    fn wide<S: Source>(pass: Pass<S>) {
-        narrow(pass)
+    if S::WIDE {
+        wide(pass)
+    } else {
+        narrow::<Baseline, S>(pass)
     }
 }
 
+simd! {
+    fn wide<at L, S: Source>(pass: Pass<S>) {
+        narrow::<L, S>(pass)
+    }
+}
+
+/// A number of which the compiler knows nothing, at no cost. A loop whose counter goes through here is not vectorized.
 #[inline(always)]
-fn narrow<S: Source>(pass: Pass<S>) {
+fn opaque(mut number: usize) -> usize {
+    #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+    // SAFETY: no instruction at all.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(reg) number, options(pure, nomem, nostack, preserves_flags));
+    }
+    number
+}
+
+#[inline(always)]
+fn narrow<L: Instructions, S: Source>(pass: Pass<S>) {
     let Pass { source, out, len } = pass;
     let whole = len - len % CHUNK;
     let mut start = 0;
     while start < whole {
+        // SAFETY: `start + CHUNK <= len`, and the contract of `Pass::new` holds.
+        if S::RARE && unsafe { source.any_rare(start) } {
+            // SAFETY: as above.
+            unsafe { with_rare::<L, S>(&source, out, start) };
+            start += CHUNK;
+            continue;
+        }
         let mut chunk = [S::Output::ZERO; CHUNK];
         for (i, element) in chunk.iter_mut().enumerate() {
             // SAFETY: `start + i < len`, and the contract of `Pass::new` holds.
-            *element = unsafe { source.at(start + i) };
+            *element = unsafe { source.at::<L>(start + i) };
         }
         // SAFETY: `start + CHUNK <= len`, and the contract of `Pass::new` holds.
         unsafe { out.add(start).cast::<[S::Output; CHUNK]>().write(chunk) };
-        start += CHUNK;
+        // The elements of a chunk make vectors. For functions that take long, a loop over chunks would be vectorized before that:
+        // the first elements of several chunks in one vector, each loaded and stored by itself.
+        start = opaque(start + CHUNK);
     }
-    for i in whole..len {
-        // SAFETY: `i < len`, and the contract of `Pass::new` holds.
-        unsafe { out.add(i).write(source.at(i)) };
+    // SAFETY: the contract of `Pass::new` holds.
+    unsafe { one_by_one::<L, S>(&source, out, whole..len) };
+}
+
+/// Computes a chunk that has rare elements.
+///
+/// # Safety
+/// That of [`Pass::new`], for the elements of the chunk from `start` on.
+#[cold]
+#[inline(never)]
+unsafe fn with_rare<L: Instructions, S: Source>(source: &S, out: *mut S::Output, start: usize) {
+    // SAFETY: by this function's contract.
+    unsafe { one_by_one::<L, S>(source, out, start..start + CHUNK) };
+}
+
+/// Computes some elements.
+///
+/// # Safety
+/// That of [`Pass::new`], for these elements.
+#[inline(always)]
+unsafe fn one_by_one<L: Instructions, S: Source>(
+    source: &S,
+    out: *mut S::Output,
+    elements: std::ops::Range<usize>,
+) {
+    for i in elements {
+        // SAFETY: by this function's contract.
+        let value = unsafe { source.rare(i).unwrap_or_else(|| source.at::<L>(i)) };
+        // SAFETY: as above.
+        unsafe { out.add(i).write(value) };
     }
 }
 

@@ -1,7 +1,7 @@
 //! Losses of two classes.
 
 use super::same_shape;
-use crate::element::Float;
+use crate::element::{Baseline, Float, Instructions};
 use crate::tape::{Binary, Reads, Var, described_here};
 
 /// The bound of the logarithms, and that of `p (1 - p)` in the derivative: both PyTorch's.
@@ -15,11 +15,15 @@ impl<T: Float> Binary<T> for BinaryCrossEntropy {
     type Output = T;
     const NAME: &'static str = "binary_cross_entropy";
     const READS: Reads = Reads::INPUTS;
-    #[inline(always)]
+    const WIDE: bool = true;
     fn eval(p: T, y: T) -> T {
+        Self::eval_at::<Baseline>(p, y)
+    }
+    #[inline(always)]
+    fn eval_at<L: Instructions>(p: T, y: T) -> T {
         let (yes, no) = (
-            p.ln().larger(T::of(LOWEST)),
-            (-p).ln_1p().larger(T::of(LOWEST)),
+            p.ln_at::<L>().larger(T::of(LOWEST)),
+            (-p).log1p_at::<L>().larger(T::of(LOWEST)),
         );
         (y - T::ONE) * no - y * yes
     }
@@ -44,9 +48,13 @@ impl<T: Float> Binary<T> for WithLogits {
     type Output = T;
     const NAME: &'static str = "binary_cross_entropy_with_logits";
     const READS: Reads = Reads::INPUTS;
-    #[inline(always)]
+    const WIDE: bool = true;
     fn eval(z: T, y: T) -> T {
-        z.larger(T::ZERO) - z * y + (-z.magnitude()).exp().ln_1p()
+        Self::eval_at::<Baseline>(z, y)
+    }
+    #[inline(always)]
+    fn eval_at<L: Instructions>(z: T, y: T) -> T {
+        z.larger(T::ZERO) - z * y + (-z.magnitude()).softplus_at::<L>()
     }
     fn vjp(k: usize, z: Var<T>, y: Var<T>, _loss: Var<T>, ct: Var<T>) -> Var<T> {
         if k == 0 {

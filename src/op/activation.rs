@@ -24,7 +24,7 @@ unary! {
     /// assert_eq!(dx.value(), Tensor::from([std::f32::consts::FRAC_2_SQRT_PI, 0.0]));
     /// ```
     Erf, erf, reads: INPUTS, domain: ANY,
-    |x| x.erf(),
+    |x, L| x.erf_at::<L>(),
     |x, _y, ct| ct * ((-(x * x)).exp() * T::FRAC_2_SQRT_PI());
 
     /// The logistic sigmoid, elementwise: 0 and 1 at the infinities.
@@ -42,12 +42,7 @@ unary! {
     /// assert_eq!(x.sigmoid().sum().gradient(x).value(), Tensor::from([0.0, 0.25, 0.0]));
     /// ```
     Sigmoid, sigmoid, reads: OUTPUT, domain: ANY,
-    |x| {
-        // The exponential of what is not positive cannot overflow.
-        let e = (-x.magnitude()).exp();
-        let y = T::ONE / (T::ONE + e);
-        if x >= T::ZERO { y } else { e * y }
-    },
+    |x, L| x.sigmoid_at::<L>(),
     |_x, y, ct| ct * (y * (y.tape().number(T::ONE) - y));
 
     /// The softplus function, a smooth [`relu`](Var::relu), elementwise.
@@ -71,7 +66,7 @@ unary! {
     /// Dugas, Bengio, Bélisle, Nadeau, Garcia, "Incorporating second-order functional knowledge for
     /// better option pricing" (2000).
     Softplus, softplus, reads: INPUTS, domain: ANY,
-    |x| x.larger(T::ZERO) + (-x.magnitude()).exp().ln_1p(),
+    |x, L| x.softplus_at::<L>(),
     |x, _y, ct| ct * x.sigmoid();
 }
 

@@ -1,7 +1,7 @@
 //! Arithmetic: sums, products, quotients, powers, extremes.
 
 use super::table::{Domain, Row, Shapes, row};
-use crate::element::{Float, Number};
+use crate::element::{Baseline, Float, Instructions, Number};
 use crate::tape::{AnyVar, Binary, Reads, Ternary, Unary, Var, described_here};
 
 pub(super) struct Add;
@@ -90,6 +90,7 @@ impl<T: Number> Unary<T> for Abs {
     type Output = T;
     const NAME: &'static str = "abs";
     const READS: Reads = Reads::INPUTS;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(x: T) -> T {
         x.magnitude()
@@ -105,16 +106,12 @@ impl<T: Number> Unary<T> for Sign {
     type Output = T;
     const NAME: &'static str = "sign";
     const READS: Reads = Reads::NOTHING;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(x: T) -> T {
-        if x > T::ZERO {
-            T::ONE
-        } else if x < T::ZERO {
-            T::ONE.negated()
-        } else {
-            // Zero, or a NaN.
-            x
-        }
+        // Zero, or a NaN, is its own sign.
+        let below = if x < T::ZERO { T::ONE.negated() } else { x };
+        if x > T::ZERO { T::ONE } else { below }
     }
     fn vjp(x: Var<T>, _y: Var<T>, _ct: Var<T>) -> Var<T> {
         x.tape().number(T::ZERO)
@@ -127,9 +124,13 @@ impl<T: Float> Binary<T> for Pow {
     type Output = T;
     const NAME: &'static str = "pow";
     const READS: Reads = Reads::BOTH;
-    #[inline(always)]
+    const WIDE: bool = true;
     fn eval(a: T, b: T) -> T {
-        a.powf(b)
+        Self::eval_at::<Baseline>(a, b)
+    }
+    #[inline(always)]
+    fn eval_at<L: Instructions>(a: T, b: T) -> T {
+        a.pow_at::<L>(b)
     }
     fn vjp(k: usize, a: Var<T>, b: Var<T>, y: Var<T>, ct: Var<T>) -> Var<T> {
         let zero = a.tape().number(T::ZERO);
@@ -191,6 +192,7 @@ impl<T: Number> Ternary<T, T> for Clamp {
     described_here!(ternary, Clamp, T, numbers);
     const NAME: &'static str = "clamp";
     const READS: Reads = Reads::INPUTS;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(x: T, low: T, high: T) -> T {
         x.larger(low).smaller(high)

@@ -16,6 +16,7 @@ macro_rules! comparisons {
                 type Output = bool;
                 const NAME: &'static str = stringify!($method);
                 const READS: Reads = Reads::NOTHING;
+                const WIDE: bool = true;
                 #[inline(always)]
                 fn eval($a: T, $b: T) -> bool {
                     $value
@@ -105,6 +106,7 @@ macro_rules! logic {
                 type Output = bool;
                 const NAME: &'static str = stringify!($method);
                 const READS: Reads = Reads::NOTHING;
+                const WIDE: bool = true;
                 #[inline(always)]
                 fn eval($a: bool, $b: bool) -> bool {
                     $value
@@ -161,6 +163,7 @@ impl Unary<bool> for Not {
     type Output = bool;
     const NAME: &'static str = "not";
     const READS: Reads = Reads::NOTHING;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(x: bool) -> bool {
         !x
@@ -184,6 +187,7 @@ impl<T: Float> Unary<T> for IsNan {
     type Output = bool;
     const NAME: &'static str = "is_nan";
     const READS: Reads = Reads::NOTHING;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(x: T) -> bool {
         x.is_nan()
@@ -216,6 +220,7 @@ impl<T: Element> Ternary<bool, T> for Select {
     described_here!(select, Select, T, all);
     const NAME: &'static str = "select";
     const READS: Reads = Reads::INPUTS;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(condition: bool, yes: T, no: T) -> T {
         if condition { yes } else { no }
@@ -268,6 +273,7 @@ impl<T: Element, U: Element> Unary<T> for Cast<U> {
     type Output = U;
     const NAME: &'static str = "cast";
     const READS: Reads = Reads::NOTHING;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(x: T) -> U {
         convert(x)

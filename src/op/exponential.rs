@@ -21,7 +21,7 @@ unary! {
     /// assert_eq!(x.exp().sum().gradient(x).value(), Tensor::from([1.0, 0.0]));
     /// ```
     Exp, exp, reads: OUTPUT, domain: ANY,
-    |x| x.exp(),
+    |x, L| x.exp_at::<L>(),
     |_x, y, ct| ct * y;
 
     /// `e^x - 1`, elementwise, without the cancellation near 0.
@@ -37,7 +37,7 @@ unary! {
     /// assert_eq!(x.expm1().sum().gradient(x).value(), Tensor::from([1.0, 0.0]));
     /// ```
     Expm1, expm1, reads: OUTPUT, domain: ANY,
-    |x| x.exp_m1(),
+    |x, L| x.expm1_at::<L>(),
     |_x, y, ct| ct * (y + T::ONE);
 
     /// The natural logarithm, elementwise: negative infinity at 0, NaN below.
@@ -53,7 +53,7 @@ unary! {
     /// assert_eq!(x.ln().sum().gradient(x).value(), Tensor::from([1.0, 0.5]));
     /// ```
     Ln, ln, reads: INPUTS, domain: POSITIVE,
-    |x| x.ln(),
+    |x, L| x.ln_at::<L>(),
     |x, _y, ct| ct / x;
 
     /// `ln(1 + x)`, elementwise, without the cancellation near 0: negative infinity at -1, NaN below.
@@ -69,7 +69,7 @@ unary! {
     /// assert_eq!(x.log1p().sum().gradient(x).value(), Tensor::from([1.0, 0.5]));
     /// ```
     Log1p, log1p, reads: INPUTS, domain: Domain::Interval(-0.7, 2.0),
-    |x| x.ln_1p(),
+    |x, L| x.log1p_at::<L>(),
     |x, _y, ct| ct / (x + T::ONE);
 
     /// The logarithm to base 2, elementwise: negative infinity at 0, NaN below.
@@ -84,7 +84,7 @@ unary! {
     /// assert_eq!(x.log2().value(), Tensor::from([-2.0, 3.0]));
     /// ```
     Log2, log2, reads: INPUTS, domain: POSITIVE,
-    |x| x.log2(),
+    |x, L| x.log2_at::<L>(),
     |x, _y, ct| ct / (x * T::LN_2());
 
     /// The logarithm to base 10, elementwise: negative infinity at 0, NaN below.
@@ -99,7 +99,7 @@ unary! {
     /// assert_eq!(x.log10().value(), Tensor::from([0.0, 3.0]));
     /// ```
     Log10, log10, reads: INPUTS, domain: POSITIVE,
-    |x| x.log10(),
+    |x, L| x.log10_at::<L>(),
     |x, _y, ct| ct / (x * T::LN_10());
 
     /// The square root, elementwise: NaN below 0.
@@ -115,7 +115,7 @@ unary! {
     /// assert_eq!(x.sqrt().sum().gradient(x).value(), Tensor::from([f32::INFINITY, 0.25]));
     /// ```
     Sqrt, sqrt, reads: OUTPUT, domain: POSITIVE,
-    |x| x.sqrt(),
+    |x, L| x.sqrt(),
     |_x, y, ct| ct / (y * T::of(2.0));
 
     /// The reciprocal of the square root, `1 / sqrt x`, elementwise: infinity at 0, NaN below.
@@ -132,7 +132,7 @@ unary! {
     /// assert_eq!(dx.value(), Tensor::from([f32::NEG_INFINITY, -0.0625]));
     /// ```
     Rsqrt, rsqrt, reads: OUTPUT, domain: POSITIVE,
-    |x| T::ONE / x.sqrt(),
+    |x, L| T::ONE / x.sqrt(),
     |_x, y, ct| ct * (y * y * y * T::of(-0.5));
 
     /// The reciprocal `1 / x`, elementwise.
@@ -148,7 +148,7 @@ unary! {
     /// assert_eq!(x.recip().sum().gradient(x).value(), Tensor::from([-0.25, 0.0]));
     /// ```
     Recip, recip, reads: OUTPUT, domain: POSITIVE,
-    |x| T::ONE / x,
+    |x, L| T::ONE / x,
     |_x, y, ct| -(ct * (y * y));
 }
 

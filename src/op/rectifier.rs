@@ -2,7 +2,7 @@
 
 use super::arithmetic::Operand;
 use super::table::{Domain, Row, Shapes, row, unary};
-use crate::element::Float;
+use crate::element::{Baseline, Float, Instructions};
 use crate::tape::{AnyVar, Binary, Reads, Ternary, Var, described_here};
 
 const ANY: Domain = Domain::Interval(-2.0, 2.0);
@@ -25,7 +25,7 @@ unary! {
     /// # Source
     /// Nair, Hinton, "Rectified linear units improve restricted Boltzmann machines" (2010).
     Relu, relu, reads: OUTPUT, domain: KINK,
-    |x| if x <= T::ZERO { T::ZERO } else { x },
+    |x, L| if x <= T::ZERO { T::ZERO } else { x },
     |_x, y, ct| ct.binary::<ReluMask>(y);
 }
 
@@ -56,6 +56,7 @@ impl<T: Float> Binary<T> for LeakyRelu {
     type Output = T;
     const NAME: &'static str = "leaky_relu";
     const READS: Reads = Reads::INPUTS;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(x: T, slope: T) -> T {
         if x > T::ZERO { x } else { x * slope }
@@ -75,6 +76,7 @@ impl<T: Float> Ternary<T, T> for LeakyMask {
     described_here!(ternary, LeakyMask, T, floats);
     const NAME: &'static str = "leaky_relu_mask";
     const READS: Reads = Reads::INPUTS;
+    const WIDE: bool = true;
     #[inline(always)]
     fn eval(x: T, a: T, slope: T) -> T {
         if x > T::ZERO { a } else { a * slope }
@@ -95,9 +97,14 @@ impl<T: Float> Binary<T> for Elu {
     type Output = T;
     const NAME: &'static str = "elu";
     const READS: Reads = Reads::BOTH;
-    #[inline(always)]
+    const WIDE: bool = true;
     fn eval(x: T, alpha: T) -> T {
-        if x > T::ZERO { x } else { alpha * x.exp_m1() }
+        Self::eval_at::<Baseline>(x, alpha)
+    }
+    #[inline(always)]
+    fn eval_at<L: Instructions>(x: T, alpha: T) -> T {
+        let below = alpha * x.expm1_at::<L>();
+        if x > T::ZERO { x } else { below }
     }
     fn vjp(k: usize, x: Var<T>, alpha: Var<T>, y: Var<T>, ct: Var<T>) -> Var<T> {
         if k == 0 {

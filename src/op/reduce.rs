@@ -47,6 +47,7 @@ fn kept(shape: &Shape, axes: &[usize]) -> Shape {
 }
 
 impl<T: Number> Var<T> {
+    #[track_caller]
     fn reduced(self, reduction: Reduction, axes: &[usize]) -> Self {
         self.tape().reduce(reduction, self.erase(), axes).assume()
     }

@@ -19,7 +19,7 @@ unary! {
     /// assert_eq!(x.floor().sum().gradient(x).value(), Tensor::from([0.0, 0.0, 0.0]));
     /// ```
     Floor, floor, reads: NOTHING, domain: BETWEEN_INTEGERS,
-    |x| x.floor(),
+    |x, L| x.floor(),
     |x, _y, _ct| x.tape().number(T::ZERO);
 
     /// The smallest integer that is not below `x`, elementwise.
@@ -34,7 +34,7 @@ unary! {
     /// assert_eq!(x.ceil().value(), Tensor::from([-1.0, 2.0, 3.0]));
     /// ```
     Ceil, ceil, reads: NOTHING, domain: BETWEEN_INTEGERS,
-    |x| x.ceil(),
+    |x, L| x.ceil(),
     |x, _y, _ct| x.tape().number(T::ZERO);
 
     /// The integer nearest to `x`, the even one of two that are equally near, elementwise: as in NumPy
@@ -50,11 +50,12 @@ unary! {
     /// assert_eq!(x.round().value(), Tensor::from([0.0, 2.0, 2.0, -3.0]));
     /// ```
     Round, round, reads: NOTHING, domain: BETWEEN_HALVES,
-    |x| {
+    |x, L| {
         // 2^23 (f32) or 2^52 (f64): from there on every number is an integer, so the sum is rounded to one.
         let integers = T::ONE / T::epsilon();
         let size = x.magnitude();
-        if size < integers { ((size + integers) - integers).copysign(x) } else { x }
+        let rounded = ((size + integers) - integers).copysign(x);
+        if size < integers { rounded } else { x }
     },
     |x, _y, _ct| x.tape().number(T::ZERO);
 
@@ -70,6 +71,6 @@ unary! {
     /// assert_eq!(x.trunc().value(), Tensor::from([-1.0, 2.0, 2.0]));
     /// ```
     Trunc, trunc, reads: NOTHING, domain: BETWEEN_INTEGERS,
-    |x| x.trunc(),
+    |x, L| x.trunc(),
     |x, _y, _ct| x.tape().number(T::ZERO);
 }

@@ -54,12 +54,15 @@ pub(crate) use row;
 
 /// Elementwise operations of one operand, one row each: documentation, method, value, rule, and the row of the table.
 ///
-/// The rule is a function of operand `x`, result `y` and cotangent `ct`; `reads` names which of `x` and `y` it uses.
+/// The value is a function of operand `x` and of the instructions `L` that it is compiled for; one that holds only for numbers that
+/// are not far is followed by that of the others. The rule is a function of operand `x`, result `y` and cotangent `ct`; `reads`
+/// names which of `x` and `y` it uses.
 macro_rules! unary {
     ($(
         $(#[$doc:meta])*
         $op:ident, $method:ident, reads: $reads:ident, domain: $domain:expr,
-        |$x:ident| $value:expr,
+        |$x:ident, $level:ident| $value:expr,
+        $(far: |$far:ident| $far_value:expr,)?
         |$px:ident, $py:ident, $ct:ident| $rule:expr;
     )*) => {
         $(
@@ -68,10 +71,27 @@ macro_rules! unary {
                 type Output = T;
                 const NAME: &'static str = stringify!($method);
                 const READS: $crate::tape::Reads = $crate::tape::Reads::$reads;
+                const WIDE: bool = true;
+                fn eval(x: T) -> T {
+                    $(
+                        if x.is_far() {
+                            let $far = x;
+                            return $far_value;
+                        }
+                    )?
+                    Self::eval_at::<$crate::element::Baseline>(x)
+                }
                 #[inline(always)]
-                fn eval($x: T) -> T {
+                fn eval_at<$level: $crate::element::Instructions>($x: T) -> T {
                     $value
                 }
+                $(
+                    const RARE: bool = true;
+                    #[inline(always)]
+                    fn is_rare($far: T) -> bool {
+                        $far.is_far()
+                    }
+                )?
                 fn vjp($px: $crate::Var<T>, $py: $crate::Var<T>, $ct: $crate::Var<T>) -> $crate::Var<T> {
                     $rule
                 }

@@ -2,7 +2,7 @@
 
 use super::arithmetic::Operand;
 use super::table::{Domain, Row, Shapes, row, unary};
-use crate::element::Float;
+use crate::element::{Baseline, Float, Instructions};
 use crate::tape::{Binary, Reads, Var, described_here};
 
 const ANY: Domain = Domain::Interval(-2.0, 2.0);
@@ -22,7 +22,8 @@ unary! {
     /// assert_eq!(x.sin().value(), Tensor::from([0.0, 1.0]));
     /// ```
     Sin, sin, reads: INPUTS, domain: ANY,
-    |x| x.sin(),
+    |x, L| x.sin_at::<L>(),
+    far: |x| x.sin_far(),
     |x, _y, ct| ct * x.cos();
 
     /// The cosine of an angle in radians, elementwise; NaN at the infinities.
@@ -37,7 +38,8 @@ unary! {
     /// assert_eq!(x.cos().value(), Tensor::from([1.0, -1.0]));
     /// ```
     Cos, cos, reads: INPUTS, domain: ANY,
-    |x| x.cos(),
+    |x, L| x.cos_at::<L>(),
+    far: |x| x.cos_far(),
     |x, _y, ct| -(ct * x.sin());
 
     /// The tangent of an angle in radians, elementwise; NaN at the infinities.
@@ -53,7 +55,8 @@ unary! {
     /// assert!(x.tan().sum().gradient(x).value().all_close(&Tensor::from([1.0, 2.0]), 1e-6, 0.0));
     /// ```
     Tan, tan, reads: OUTPUT, domain: Domain::Interval(-1.2, 1.2),
-    |x| x.tan(),
+    |x, L| x.tan_at::<L>(),
+    far: |x| x.tan_far(),
     |_x, y, ct| ct * (y * y + T::ONE);
 
     /// The arc sine, in `[-pi/2, pi/2]`, elementwise; NaN outside `[-1, 1]`.
@@ -69,7 +72,7 @@ unary! {
     /// assert_eq!(x.asin().sum().gradient(x).value(), Tensor::from([1.0, f32::INFINITY]));
     /// ```
     Asin, asin, reads: INPUTS, domain: INSIDE,
-    |x| x.asin(),
+    |x, L| x.asin_at::<L>(),
     |x, _y, ct| ct / one_minus_square(x).sqrt();
 
     /// The arc cosine, in `[0, pi]`, elementwise; NaN outside `[-1, 1]`.
@@ -85,7 +88,7 @@ unary! {
     /// assert_eq!(x.acos().sum().gradient(x).value(), Tensor::from([-1.0, f32::NEG_INFINITY]));
     /// ```
     Acos, acos, reads: INPUTS, domain: INSIDE,
-    |x| x.acos(),
+    |x, L| x.acos_at::<L>(),
     |x, _y, ct| -(ct / one_minus_square(x).sqrt());
 
     /// The arc tangent, in `[-pi/2, pi/2]`, elementwise.
@@ -102,7 +105,7 @@ unary! {
     /// assert_eq!(x.atan().sum().gradient(x).value(), Tensor::from([0.5, 0.0]));
     /// ```
     Atan, atan, reads: INPUTS, domain: ANY,
-    |x| x.atan(),
+    |x, L| x.atan_at::<L>(),
     |x, _y, ct| ct / (x * x + T::ONE);
 
     /// The hyperbolic sine, elementwise.
@@ -118,7 +121,7 @@ unary! {
     /// assert_eq!(x.sinh().sum().gradient(x).value(), Tensor::from([1.0]));
     /// ```
     Sinh, sinh, reads: INPUTS, domain: ANY,
-    |x| x.sinh(),
+    |x, L| x.sinh_at::<L>(),
     |x, _y, ct| ct * x.cosh();
 
     /// The hyperbolic cosine, elementwise.
@@ -134,7 +137,7 @@ unary! {
     /// assert_eq!(x.cosh().sum().gradient(x).value(), Tensor::from([0.0]));
     /// ```
     Cosh, cosh, reads: INPUTS, domain: ANY,
-    |x| x.cosh(),
+    |x, L| x.cosh_at::<L>(),
     |x, _y, ct| ct * x.sinh();
 
     /// The hyperbolic tangent, elementwise: -1 and 1 at the infinities.
@@ -150,7 +153,7 @@ unary! {
     /// assert_eq!(x.tanh().sum().gradient(x).value(), Tensor::from([1.0, 0.0]));
     /// ```
     Tanh, tanh, reads: OUTPUT, domain: ANY,
-    |x| x.tanh(),
+    |x, L| x.tanh_at::<L>(),
     |_x, y, ct| ct * (y.tape().number(T::ONE) - y * y);
 
     /// The inverse of the hyperbolic sine, elementwise.
@@ -166,7 +169,7 @@ unary! {
     /// assert_eq!(x.asinh().sum().gradient(x).value(), Tensor::from([0.8]));
     /// ```
     Asinh, asinh, reads: INPUTS, domain: ANY,
-    |x| x.asinh(),
+    |x, L| x.asinh_at::<L>(),
     |x, _y, ct| ct / (x * x + T::ONE).sqrt();
 
     /// The inverse of the hyperbolic cosine, not negative, elementwise; NaN below 1.
@@ -183,8 +186,7 @@ unary! {
     /// assert!(dx.value().all_close(&Tensor::from([f32::INFINITY, 4.0 / 3.0]), 1e-6, 0.0));
     /// ```
     Acosh, acosh, reads: INPUTS, domain: Domain::Interval(1.3, 3.0),
-    // acosh x = 2 asinh sqrt((x - 1) / 2): ln(x + sqrt(x^2 - 1)) would lose half of the digits near 1.
-    |x| T::of(2.0) * ((x - T::ONE) * T::of(0.5)).sqrt().asinh(),
+    |x, L| x.acosh_at::<L>(),
     |x, _y, ct| ct / ((x - T::ONE).sqrt() * (x + T::ONE).sqrt());
 
     /// The inverse of the hyperbolic tangent, elementwise: infinities at -1 and 1, NaN outside.
@@ -202,7 +204,7 @@ unary! {
     /// assert!(dx.value().all_close(&Tensor::from([1.0, 1.5625, f32::INFINITY]), 1e-6, 0.0));
     /// ```
     Atanh, atanh, reads: INPUTS, domain: INSIDE,
-    |x| x.atanh(),
+    |x, L| x.atanh_at::<L>(),
     |x, _y, ct| ct / one_minus_square(x);
 }
 
@@ -217,9 +219,13 @@ impl<T: Float> Binary<T> for Atan2 {
     type Output = T;
     const NAME: &'static str = "atan2";
     const READS: Reads = Reads::INPUTS;
-    #[inline(always)]
+    const WIDE: bool = true;
     fn eval(y: T, x: T) -> T {
-        y.atan2(x)
+        Self::eval_at::<Baseline>(y, x)
+    }
+    #[inline(always)]
+    fn eval_at<L: Instructions>(y: T, x: T) -> T {
+        y.atan2_at::<L>(x)
     }
     fn vjp(k: usize, y: Var<T>, x: Var<T>, _angle: Var<T>, ct: Var<T>) -> Var<T> {
         let square = x * x + y * y;

@@ -1,10 +1,12 @@
 //! Adam, and its form with decoupled weight decay.
 
-use super::engine::{Engine, Rule};
+use super::engine::Engine;
 use super::not_negative;
+use super::operation::{add_product, add_quotient, deviation, lerp};
+use super::rule::{Form, Numbers, Rule, Updated};
 use crate::element::Float;
-use crate::kernel::update::{self, Moments};
-use crate::tensor::Storage;
+use crate::tape::Var;
+use smallvec::smallvec;
 
 /// The options of [`Adam`] and [`AdamW`], for a [group](Adam::group) of parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -208,16 +210,27 @@ impl AdamOptions {
     }
 }
 
-/// The bias corrections of a step: `1 - b1^t`, and the square root of `1 - b2^t`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Corrections {
-    first: f64,
-    second_root: f64,
+/// How an update of [`Adam`] or [`AdamW`] makes parameters smaller.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Decay {
+    Not,
+    ThroughGradient,
+    OfParameter,
+}
+
+/// What the update of [`Adam`] or [`AdamW`] is made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct AdamForm {
+    decay: Decay,
+    /// Whether the running mean of the gradient is nearer to what it was than to the gradient.
+    keeps: bool,
+    amsgrad: bool,
+    maximize: bool,
 }
 
 impl Rule for AdamOptions {
     const NAME: &'static str = "Adam";
-    type Prepared = Corrections;
+    type Form = AdamForm;
 
     fn fault(&self) -> Option<&'static str> {
         None
@@ -228,45 +241,79 @@ impl Rule for AdamOptions {
     fn set_learning_rate(&mut self, rate: f64) {
         self.learning_rate = rate;
     }
+    fn form(&self) -> AdamForm {
+        AdamForm {
+            decay: match self.decoupled {
+                _ if self.weight_decay == 0.0 => Decay::Not,
+                false => Decay::ThroughGradient,
+                true => Decay::OfParameter,
+            },
+            keeps: 1.0 - self.betas.0 < 0.5,
+            amsgrad: self.amsgrad,
+            maximize: self.maximize,
+        }
+    }
     fn buffers(&self) -> usize {
         if self.amsgrad { 3 } else { 2 }
     }
-    fn prepare(&self, time: u64) -> Corrections {
+    fn numbers(&self, time: u64) -> Numbers {
         let time = time as f64;
-        Corrections {
-            first: 1.0 - self.betas.0.powf(time),
-            second_root: (1.0 - self.betas.1.powf(time)).sqrt(),
-        }
-    }
-    fn update<T: Float>(
-        &self,
-        corrections: Corrections,
-        parameter: &mut [T],
-        gradient: &[T],
-        buffers: &mut [Storage<T>],
-    ) {
-        let (coupled, shrink) = if self.decoupled {
-            (0.0, 1.0 - self.learning_rate * self.weight_decay)
+        let correction1 = 1.0 - self.betas.0.powf(time);
+        let correction2 = 1.0 - self.betas.1.powf(time);
+        let decay = if self.decoupled {
+            1.0 - self.learning_rate * self.weight_decay
         } else {
-            (self.weight_decay, 1.0)
+            self.weight_decay
         };
-        let by = Moments {
-            weight_decay: T::of(coupled),
-            shrink: T::of(shrink),
-            fresh1: T::of(1.0 - self.betas.0),
-            beta2: T::of(self.betas.1),
-            fresh2: T::of(1.0 - self.betas.1),
-            correction2: T::of(corrections.second_root),
-            epsilon: T::of(self.epsilon),
-            rate: T::of(-(self.learning_rate / corrections.first)),
-            maximize: self.maximize,
+        let fresh1 = 1.0 - self.betas.0;
+        smallvec![
+            -(self.learning_rate / correction1),
+            decay,
+            if fresh1 < 0.5 { fresh1 } else { 1.0 - fresh1 },
+            self.betas.1,
+            1.0 - self.betas.1,
+            correction2.sqrt(),
+            self.epsilon
+        ]
+    }
+}
+
+impl Form for AdamForm {
+    fn update<T: Float>(
+        self,
+        parameter: Var<T>,
+        gradient: Var<T>,
+        state: &[Var<T>],
+        numbers: &[Var<T>],
+    ) -> Updated<T> {
+        let &[rate, decay, weight1, beta2, fresh2, correction2, epsilon] = numbers else {
+            unreachable!("the numbers of this rule");
         };
-        match buffers {
-            [first, second] => update::adapt(parameter, gradient, first, second, by),
-            [first, second, largest] => {
-                update::adapt_to_largest(parameter, gradient, first, second, largest, by);
-            }
-            _ => {}
+        let (mut p, mut g) = (parameter, gradient);
+        if self.maximize {
+            g = -g;
+        }
+        match self.decay {
+            Decay::Not => {}
+            Decay::ThroughGradient => g = add_product(g, decay, p),
+            Decay::OfParameter => p *= decay,
+        }
+        // From the nearer end, as in PyTorch.
+        let m = if self.keeps {
+            lerp(state[0], g, weight1)
+        } else {
+            lerp(g, state[0], weight1)
+        };
+        let v = add_product(state[1] * beta2, fresh2 * g, g);
+        let mut updated = smallvec![m, v];
+        let mut spread = v;
+        if self.amsgrad {
+            spread = state[2].maximum(v);
+            updated.push(spread);
+        }
+        Updated {
+            parameter: add_quotient(p, rate * m, deviation(spread, correction2, epsilon)),
+            state: updated,
         }
     }
 }

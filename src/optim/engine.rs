@@ -1,34 +1,12 @@
-//! What all optimizers share: parameters, groups and state are brought together here.
+//! What all optimizers share: groups, the state of parameters, and the updates that were compiled.
 
-use crate::element::{Any, Element, Family, Float};
-use crate::param::{Param, ParamMut, Path, Segment, VisitorMut, join};
-use crate::tensor::{Storage, Tensors};
-use crate::transform::Gradients;
-use std::fmt;
-
-/// An update rule: the options of an optimizer, and what they do to a parameter.
-pub(super) trait Rule: Clone + fmt::Debug {
-    /// The name of the optimizer in messages.
-    const NAME: &'static str;
-    /// Numbers that are the same for all parameters with these options after equally many steps.
-    type Prepared: Copy;
-
-    /// Why no step can be made with these options.
-    fn fault(&self) -> Option<&'static str>;
-    fn learning_rate(&self) -> f64;
-    fn set_learning_rate(&mut self, rate: f64);
-    /// How many running values it keeps for each element.
-    fn buffers(&self) -> usize;
-    /// The numbers for step `time`, counted from 1.
-    fn prepare(&self, time: u64) -> Self::Prepared;
-    fn update<T: Float>(
-        &self,
-        prepared: Self::Prepared,
-        parameter: &mut [T],
-        gradient: &[T],
-        buffers: &mut [Storage<T>],
-    );
-}
+use super::rule::{Form, Numbers, Rule, Updated};
+use crate::element::{Any, Dtype, Element, Family, Float};
+use crate::param::{Param, Path, join};
+use crate::program::Update;
+use crate::tape::Var;
+use crate::tensor::Storage;
+use smallvec::{SmallVec, smallvec};
 
 /// Running values: the family behind the state of a parameter.
 #[derive(Debug)]
@@ -39,13 +17,25 @@ impl Family for Buffers {
 
 /// What is remembered for a parameter.
 #[derive(Clone, Debug)]
-struct Slot {
+pub(crate) struct Slot {
     id: u64,
     /// Its group; `None` for the options that hold for all others.
     group: Option<usize>,
     /// The number of steps it has made.
-    time: u64,
-    buffers: Any<Buffers>,
+    pub time: u64,
+    state: Any<Buffers>,
+    /// Where its update was found last.
+    update: usize,
+}
+
+impl Slot {
+    /// The running values, each with as many elements as the parameter.
+    pub fn state<T: Float>(&mut self) -> &mut Vec<Storage<T>> {
+        match T::peek_mut::<Buffers>(&mut self.state) {
+            Some(state) => state,
+            None => unreachable!("a parameter keeps its element type"),
+        }
+    }
 }
 
 /// Parameters that have options of their own.
@@ -57,12 +47,36 @@ struct Group<R> {
     own_rate: bool,
 }
 
+/// An update, and what it was compiled for.
+#[derive(Clone, Debug)]
+struct Compiled<F> {
+    form: F,
+    dtype: Dtype,
+    len: usize,
+    update: Update,
+}
+
 /// An optimizer, but for the rule.
 #[derive(Clone, Debug)]
-pub(super) struct Engine<R> {
+pub(crate) struct Engine<R: Rule> {
     pub rule: R,
     groups: Vec<Group<R>>,
-    slots: Vec<Slot>,
+    /// The parameters seen so far.
+    pub slots: Vec<Slot>,
+    updates: Vec<Compiled<R::Form>>,
+}
+
+/// The element whose identity is `id`: most often the one at `expected`.
+pub(super) fn find<T>(
+    elements: &[T],
+    expected: usize,
+    id: u64,
+    of: impl Fn(&T) -> u64,
+) -> Option<usize> {
+    match elements.get(expected) {
+        Some(element) if of(element) == id => Some(expected),
+        _ => elements.iter().position(|element| of(element) == id),
+    }
 }
 
 impl<R: Rule> Engine<R> {
@@ -71,6 +85,7 @@ impl<R: Rule> Engine<R> {
             rule,
             groups: Vec::new(),
             slots: Vec::new(),
+            updates: Vec::new(),
         }
     }
 
@@ -121,155 +136,151 @@ impl<R: Rule> Engine<R> {
         self.slots.clear();
     }
 
-    #[track_caller]
-    pub fn step(&mut self, model: &mut dyn crate::Module, gradients: &Gradients) {
-        let name = R::NAME;
+    /// Why no step can be made with the options.
+    pub fn fault(&self) -> Option<&'static str> {
         let rules = self.groups.iter().map(|group| &group.rule);
-        for rule in rules.chain([&self.rule]) {
-            if let Some(fault) = rule.fault() {
-                panic!("{name}: {fault}");
-            }
+        rules.chain([&self.rule]).find_map(R::fault)
+    }
+
+    fn rule(&self, group: Option<usize>) -> &R {
+        match group {
+            Some(group) => &self.groups[group].rule,
+            None => &self.rule,
         }
-        if !gradients.unreached.is_empty() && !gradients.unreached_allowed {
-            panic!(
-                "{name}: the loss does not depend on {}: freeze what is not to be trained, or call allow_unreached() on the step",
-                gradients.unreached.join(", ")
-            );
-        }
-        let mut pass = Pass {
-            engine: self,
-            gradients,
-            path: Path::new(),
-            gradient: 0,
-            slot: 0,
-            updated: 0,
-            prepared: None,
-            fault: None,
+    }
+
+    /// The slot of a parameter, most often the one at `expected`; it is made if the parameter is
+    /// seen for the first time.
+    pub fn slot<T: Float>(
+        &mut self,
+        param: &Param<T>,
+        path: &Path,
+        expected: usize,
+    ) -> Result<usize, String> {
+        let at = match find(&self.slots, expected, param.id(), |slot| slot.id) {
+            Some(at) => at,
+            None => self.remember(param, path),
         };
-        model.visit_mut(&mut pass);
-        if let Some(fault) = pass.fault {
-            panic!("{name}: {fault}");
-        }
-        assert!(
-            pass.updated > 0 || gradients.entries.is_empty(),
-            "{name}: the step is of another model: none of its {} gradients belongs to a parameter of this one",
-            gradients.entries.len()
-        );
-    }
-}
-
-/// One step over a model.
-struct Pass<'s, R: Rule> {
-    engine: &'s mut Engine<R>,
-    gradients: &'s Gradients,
-    path: Path,
-    /// Where the next gradient and the next slot are expected.
-    gradient: usize,
-    slot: usize,
-    updated: usize,
-    /// What was prepared last, and for which group and time.
-    prepared: Option<(Option<usize>, u64, R::Prepared)>,
-    fault: Option<String>,
-}
-
-/// The element whose identity is `id`: most often the one at `expected`.
-fn find<T>(elements: &[T], expected: usize, id: u64, of: impl Fn(&T) -> u64) -> Option<usize> {
-    match elements.get(expected) {
-        Some(element) if of(element) == id => Some(expected),
-        _ => elements.iter().position(|element| of(element) == id),
-    }
-}
-
-impl<'a, R: Rule> VisitorMut<'a> for Pass<'_, R> {
-    fn enter(&mut self, segment: Segment) {
-        self.path.push(segment);
-    }
-    fn leave(&mut self) {
-        self.path.pop();
-    }
-    fn param(&mut self, param: ParamMut<'a>) {
-        match param {
-            Any::F32(param) => self.update(param),
-            Any::F64(param) => self.update(param),
-            _ => {}
-        }
-    }
-}
-
-impl<R: Rule> Pass<'_, R> {
-    fn update<T: Float>(&mut self, param: &mut Param<T>) {
-        let id = param.id();
-        if !param.is_trainable() || self.fault.is_some() {
-            return;
-        }
-        let entries = &self.gradients.entries;
-        let Some(at) = find(entries, self.gradient, id, |entry| entry.id) else {
-            return;
-        };
-        self.gradient = at + 1;
-        let Some(gradient) = T::peek::<Tensors>(&entries[at].gradient) else {
-            return;
-        };
-        if gradient.shape() != param.shape() {
-            self.fault = Some(format!(
-                "{} has shape {}, its gradient {}",
-                join(&self.path),
-                param.shape(),
-                gradient.shape()
+        let buffers = self.rule(self.slots[at].group).buffers();
+        let len = param.value().len();
+        let state = self.slots[at].state::<T>();
+        if let Some(buffer) = state.iter().find(|buffer| buffer.len() != len) {
+            return Err(format!(
+                "{} has {len} elements, but its state is for {}: reset the state",
+                join(path),
+                buffer.len()
             ));
-            return;
         }
-        let slot = match find(&self.engine.slots, self.slot, id, |slot| slot.id) {
-            Some(slot) => slot,
-            None => self.remember(param),
-        };
-        self.slot = slot + 1;
-        self.updated += 1;
-
-        let slot = &mut self.engine.slots[slot];
-        slot.time += 1;
-        let rule = match slot.group {
-            Some(group) => &self.engine.groups[group].rule,
-            None => &self.engine.rule,
-        };
-        let prepared = match self.prepared {
-            Some((group, time, prepared)) if group == slot.group && time == slot.time => prepared,
-            _ => rule.prepare(slot.time),
-        };
-        self.prepared = Some((slot.group, slot.time, prepared));
-        let Some(buffers) = T::peek_mut::<Buffers>(&mut slot.buffers) else {
-            return;
-        };
-        let elements = param.value_mut().as_mut_slice();
-        match gradient.as_slice() {
-            Some(gradient) => rule.update(prepared, elements, gradient, buffers),
-            None => rule.update(prepared, elements, &gradient.to_vec(), buffers),
+        // Options that came after the first step may want other running values.
+        if state.len() != buffers {
+            state.resize_with(buffers, || Storage::zeroed(len, len));
         }
+        Ok(at)
     }
 
-    /// Makes the slot of a parameter that is seen for the first time.
+    /// Makes the slot of a parameter.
     #[cold]
-    fn remember<T: Float>(&mut self, param: &Param<T>) -> usize {
-        let name = join(&self.path);
-        let groups = self.engine.groups.iter().enumerate();
+    fn remember<T: Float>(&mut self, param: &Param<T>, path: &Path) -> usize {
+        let name = join(path);
+        let groups = self.groups.iter().enumerate();
         let group = groups
             .filter(|(_, group)| name.starts_with(&group.prefix))
             .max_by_key(|(_, group)| group.prefix.len())
             .map(|(i, _)| i);
-        let rule = match group {
-            Some(group) => &self.engine.groups[group].rule,
-            None => &self.engine.rule,
-        };
-        let len = param.value().len();
-        let buffers = (0..rule.buffers())
-            .map(|_| Storage::<T>::zeroed(len, len))
-            .collect();
-        self.engine.slots.push(Slot {
+        self.slots.push(Slot {
             id: param.id(),
             group,
             time: 0,
-            buffers: T::erase::<Buffers>(buffers),
+            state: T::erase::<Buffers>(Vec::new()),
+            update: 0,
         });
-        self.engine.slots.len() - 1
+        self.slots.len() - 1
+    }
+
+    /// What the numbers of a slot's next step depend on, besides the options: its group and the
+    /// time.
+    pub fn moment(&self, slot: usize) -> (Option<usize>, u64) {
+        let Slot { group, time, .. } = self.slots[slot];
+        (group, time + 1)
+    }
+
+    /// The numbers of the next step of a slot.
+    pub fn numbers(&self, slot: usize) -> Numbers {
+        let (group, time) = self.moment(slot);
+        self.rule(group).numbers(time)
+    }
+
+    /// What is recorded for a slot.
+    pub fn form(&self, slot: usize) -> R::Form {
+        self.rule(self.slots[slot].group).form()
+    }
+
+    /// Records the update of the parameter of a slot, which may have any shape; see
+    /// [`Form::update`].
+    pub fn record<T: Float>(
+        &self,
+        slot: usize,
+        parameter: Var<T>,
+        gradient: Var<T>,
+        state: &[Var<T>],
+        numbers: &[Var<T>],
+    ) -> Updated<T> {
+        self.form(slot).update(parameter, gradient, state, numbers)
+    }
+
+    /// The compiled update of a slot.
+    fn update<T: Float>(&mut self, slot: usize, len: usize, numbers: usize) -> usize {
+        let form = self.form(slot);
+        let serves = |compiled: &Compiled<R::Form>| {
+            compiled.len == len && compiled.dtype == T::DTYPE && compiled.form == form
+        };
+        let expected = self.slots[slot].update;
+        if self.updates.get(expected).is_some_and(serves) {
+            return expected;
+        }
+        let known = self.updates.iter().position(serves);
+        let at = known.unwrap_or_else(|| self.compile::<T>(slot, len, numbers));
+        self.slots[slot].update = at;
+        at
+    }
+
+    #[cold]
+    fn compile<T: Float>(&mut self, slot: usize, len: usize, numbers: usize) -> usize {
+        let buffers = self.slots[slot].state::<T>().len();
+        let update =
+            Update::record::<T>(len, 1 + buffers, 1, numbers, |vectors, others, numbers| {
+                let updated = self.record(slot, vectors[0], others[0], &vectors[1..], numbers);
+                let mut all = updated.state;
+                all.insert(0, updated.parameter);
+                all
+            });
+        self.updates.push(Compiled {
+            form: self.form(slot),
+            dtype: T::DTYPE,
+            len,
+            update,
+        });
+        self.updates.len() - 1
+    }
+
+    /// Makes a step of the parameter of a slot, given its [numbers](Engine::numbers).
+    pub fn advance<T: Float>(
+        &mut self,
+        slot: usize,
+        numbers: &[f64],
+        parameter: &mut [T],
+        gradient: &[T],
+    ) {
+        if !parameter.is_empty() {
+            let update = self.update::<T>(slot, parameter.len(), numbers.len());
+            let numbers: SmallVec<[T; 8]> = numbers.iter().map(|&number| T::of(number)).collect();
+            let mut vectors: SmallVec<[&mut [T]; 4]> = smallvec![parameter];
+            let state = self.slots[slot].state::<T>().iter_mut();
+            vectors.extend(state.map(|buffer| &mut **buffer));
+            self.updates[update]
+                .update
+                .run(&mut vectors, &[gradient], &numbers);
+        }
+        self.slots[slot].time += 1;
     }
 }

@@ -2,7 +2,10 @@
 
 mod adam;
 mod engine;
+mod operation;
+mod rule;
 mod sgd;
+mod step;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +14,8 @@ pub use sgd::{Sgd, SgdOptions};
 
 use crate::param::Module;
 use crate::transform::Gradients;
+use engine::Engine;
+use rule::Rule;
 
 /// Changes the parameters of a model so that a loss gets smaller.
 ///
@@ -47,6 +52,14 @@ pub trait Optimizer {
 
     /// Forgets all state, as if no step had been made.
     fn reset_state(&mut self);
+}
+
+/// An optimizer whose update can be recorded as a part of a program.
+pub(crate) trait Stepping: Optimizer {
+    type Rule: Rule;
+
+    /// Its options, the state of parameters, and how an update is recorded.
+    fn engine(&mut self) -> &mut Engine<Self::Rule>;
 }
 
 #[track_caller]
@@ -119,13 +132,21 @@ macro_rules! optimizer {
             }
         }
 
+        impl crate::optim::Stepping for $optimizer {
+            type Rule = $options;
+
+            fn engine(&mut self) -> &mut crate::optim::engine::Engine<$options> {
+                &mut self.engine
+            }
+        }
+
         impl crate::optim::Optimizer for $optimizer {
             #[track_caller]
             fn step(&mut self, model: &mut dyn crate::Module, step: &crate::Gradients) {
-                self.engine.step(model, step);
+                crate::optim::Stepping::engine(self).step(model, step);
             }
             fn learning_rate(&self) -> f64 {
-                crate::optim::engine::Rule::learning_rate(&self.engine.rule)
+                crate::optim::rule::Rule::learning_rate(&self.engine.rule)
             }
             #[track_caller]
             fn set_learning_rate(&mut self, rate: f64) {

@@ -1,10 +1,12 @@
 //! Stochastic gradient descent.
 
-use super::engine::{Engine, Rule};
+use super::engine::Engine;
 use super::not_negative;
+use super::operation::add_product;
+use super::rule::{Form, Numbers, Rule, Updated};
 use crate::element::Float;
-use crate::kernel::update::{self, Momentum};
-use crate::tensor::Storage;
+use crate::tape::Var;
+use smallvec::smallvec;
 
 /// The options of [`Sgd`], for a [group](Sgd::group) of parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -142,10 +144,18 @@ impl SgdOptions {
     }
 }
 
+/// What the update of [`Sgd`] is made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct SgdForm {
+    momentum: bool,
+    nesterov: bool,
+    weight_decay: bool,
+    maximize: bool,
+}
+
 impl Rule for SgdOptions {
     const NAME: &'static str = "Sgd";
-    /// Whether it is the first step.
-    type Prepared = bool;
+    type Form = SgdForm;
 
     fn fault(&self) -> Option<&'static str> {
         let contradiction = self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0);
@@ -157,32 +167,69 @@ impl Rule for SgdOptions {
     fn set_learning_rate(&mut self, rate: f64) {
         self.learning_rate = rate;
     }
+    fn form(&self) -> SgdForm {
+        SgdForm {
+            momentum: self.momentum != 0.0,
+            nesterov: self.nesterov,
+            weight_decay: self.weight_decay != 0.0,
+            maximize: self.maximize,
+        }
+    }
     fn buffers(&self) -> usize {
         usize::from(self.momentum != 0.0)
     }
-    fn prepare(&self, time: u64) -> bool {
-        time == 1
-    }
-    fn update<T: Float>(
-        &self,
-        first: bool,
-        parameter: &mut [T],
-        gradient: &[T],
-        buffers: &mut [Storage<T>],
-    ) {
-        let by = Momentum {
-            weight_decay: T::of(self.weight_decay),
-            momentum: T::of(self.momentum),
-            fresh: T::of(1.0 - self.dampening),
-            rate: T::of(-self.learning_rate),
-            maximize: self.maximize,
-            nesterov: self.nesterov,
+    fn numbers(&self, time: u64) -> Numbers {
+        // The first gradient is the first running sum, which until then is 0.
+        let (kept, fresh) = match time {
+            1 => (0.0, 1.0),
+            _ => (self.momentum, 1.0 - self.dampening),
         };
-        match buffers {
+        smallvec![
+            -self.learning_rate,
+            self.weight_decay,
+            kept,
+            fresh,
+            self.momentum
+        ]
+    }
+}
+
+impl Form for SgdForm {
+    fn update<T: Float>(
+        self,
+        parameter: Var<T>,
+        gradient: Var<T>,
+        state: &[Var<T>],
+        numbers: &[Var<T>],
+    ) -> Updated<T> {
+        let &[rate, weight_decay, kept, fresh, momentum] = numbers else {
+            unreachable!("the numbers of this rule");
+        };
+        let mut g = gradient;
+        if self.maximize {
+            g = -g;
+        }
+        // Not a sum with 0: that would make a NaN of an infinite parameter.
+        if self.weight_decay {
+            g = add_product(g, weight_decay, parameter);
+        }
+        match *state {
             [velocity] => {
-                update::descend_with_momentum(parameter, gradient, velocity, first, by);
+                let velocity = add_product(velocity * kept, fresh, g);
+                let along = if self.nesterov {
+                    add_product(g, momentum, velocity)
+                } else {
+                    velocity
+                };
+                Updated {
+                    parameter: add_product(parameter, rate, along),
+                    state: smallvec![velocity],
+                }
             }
-            _ => update::descend(parameter, gradient, by),
+            _ => Updated {
+                parameter: add_product(parameter, rate, g),
+                state: smallvec![],
+            },
         }
     }
 }

@@ -455,3 +455,122 @@ fn a_rate_is_a_number() {
 fn decay_rates_are_below_one() {
     let _ = Adam::new(1.0).betas(0.9, 1.0);
 }
+
+/// One step of `torch.optim.Adam` and `AdamW` for one element, as its documentation writes it.
+#[derive(Clone, Copy)]
+struct Plain {
+    amsgrad: bool,
+    maximize: bool,
+    through_gradient: f64,
+    of_parameter: f64,
+}
+
+impl Plain {
+    fn adam(self, t: i32, p: &mut f64, g: f64, [m, v, largest]: [&mut f64; 3]) {
+        let mut g = if self.maximize { -g } else { g };
+        if self.through_gradient != 0.0 {
+            g += self.through_gradient * *p;
+        }
+        *p *= 1.0 - 0.01 * self.of_parameter;
+        *m = 0.9 * *m + 0.1 * g;
+        *v = 0.999 * *v + 0.001 * g * g;
+        *largest = largest.max(*v);
+        let spread = if self.amsgrad { *largest } else { *v };
+        let (c1, c2) = (1.0 - 0.9f64.powi(t), 1.0 - 0.999f64.powi(t));
+        *p -= 0.01 / c1 * *m / (spread.sqrt() / c2.sqrt() + 1e-8);
+    }
+}
+
+/// Every combination of options makes one pass, whatever the shape, that gives what the rule says.
+#[test]
+fn all_forms_of_adam_at_all_sizes() {
+    let shapes = [
+        vec![],
+        vec![1],
+        vec![0, 3],
+        vec![1, 1],
+        vec![3],
+        vec![7, 5],
+        vec![2, 513],
+        vec![20_000],
+    ];
+    for form in 0..12 {
+        let decay = [0.0, 0.1, 0.2][form % 3];
+        let by = Plain {
+            amsgrad: form % 2 == 0,
+            maximize: form / 6 == 1,
+            through_gradient: if form % 3 == 1 { decay } else { 0.0 },
+            of_parameter: if form % 3 == 2 { decay } else { 0.0 },
+        };
+        let mut model: Vec<Param<f64>> = Vec::new();
+        for shape in &shapes {
+            let shape = crate::Shape::from(&shape[..]);
+            let elements = (0..shape.size()).map(|i| (i as f64 * 0.7).sin()).collect();
+            let value = Tensor::from_vec(shape, elements).expect("as many elements");
+            model.push(Param::new(value));
+        }
+        let mut optimizer: Box<dyn Optimizer> = if form % 3 == 2 {
+            let adamw = AdamW::new(0.01).weight_decay(decay);
+            Box::new(adamw.amsgrad(by.amsgrad).maximize(by.maximize))
+        } else {
+            let adam = Adam::new(0.01).weight_decay(decay);
+            Box::new(adam.amsgrad(by.amsgrad).maximize(by.maximize))
+        };
+        let mut plain: Vec<Vec<f64>> = model.iter().map(|p| p.value().to_vec()).collect();
+        let mut state: Vec<Vec<[f64; 3]>> = plain.iter().map(|p| vec![[0.0; 3]; p.len()]).collect();
+        for t in 1..=3 {
+            let step = value_and_grad(&model, |model, tape| {
+                let squares = model.iter().map(|p| (p.on(tape) * p.on(tape)).sum());
+                squares.reduce(|a, b| a + b).expect("several parameters")
+            });
+            optimizer.step(&mut model, &step);
+            for (p, state) in plain.iter_mut().zip(&mut state) {
+                for (p, [m, v, largest]) in p.iter_mut().zip(state) {
+                    by.adam(t, p, 2.0 * *p, [m, v, largest]);
+                }
+            }
+        }
+        for (param, plain) in model.iter().zip(&plain) {
+            for (a, b) in param.value().to_vec().iter().zip(plain) {
+                assert!((a - b).abs() < 1e-13, "form {form}: {a}, not {b}");
+            }
+        }
+    }
+}
+
+/// Options that come after the first step get the running values that they need.
+#[test]
+fn options_may_come_late() {
+    let mut model = two();
+    let mut sgd = Sgd::new(0.5);
+    descend(&mut sgd, &mut model);
+    let mut sgd = sgd.momentum(0.5);
+    descend(&mut sgd, &mut model);
+    descend(&mut sgd, &mut model);
+    // Steps of 0.5, 0.5 and 0.75.
+    assert_eq!(values(&model), [-0.75; 3]);
+}
+
+#[test]
+#[should_panic(expected = "Adam: output has 2 elements, but its state is for 1: reset the state")]
+fn a_parameter_that_outgrew_its_state_is_named() {
+    let mut model = two();
+    let mut adam = Adam::new(1.0);
+    descend(&mut adam, &mut model);
+    *model.output.value_mut() = Tensor::from([1.0, 2.0]);
+    let step = value_and_grad(&model, |m, tape| {
+        m.hidden[0].on(tape) + m.hidden[1].on(tape) + m.output.on(tape).sum()
+    });
+    adam.step(&mut model, &step);
+}
+
+/// Updates are recorded on a tape of their own.
+#[test]
+fn tapes_of_others_are_left_alone() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::from([1.0, 2.0]));
+    let mut model = two();
+    descend(&mut Adam::new(1.0), &mut model);
+    assert_eq!(tape.len(), 1);
+    assert_eq!((x * x).value(), Tensor::from([1.0, 4.0]));
+}

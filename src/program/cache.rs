@@ -1,6 +1,6 @@
 //! The plans of a tape: one that was made for the same nodes is used again.
 
-use super::execute::{Fault, Frame};
+use super::execute::{Fault, Frame, Results};
 use super::lower;
 use super::needed::Targets;
 use super::plan::{Given, Place, Plan};
@@ -161,33 +161,38 @@ impl Graph {
             })
         };
         if outcome.is_ok() {
-            for fetched in &plan.fetched {
-                let storage = match fetched.place {
-                    Place::Result(result) => results[result as usize]
-                        .clone()
-                        .expect("a result that was written"),
-                    Place::Input(input) => match plan.inputs[input as usize] {
-                        Given::Value(node) => {
-                            let value = self.values[node as usize].as_ref();
-                            value.expect("a value that was there").storage.clone()
-                        }
-                        Given::Number(_) => unreachable!("a number is written out to be kept"),
-                    },
-                    Place::Temporary(_) => {
-                        unreachable!("a value that is kept has storage of its own")
-                    }
-                };
-                self.values[fetched.node as usize] = Some(Buffer {
-                    storage,
-                    layout: fetched.layout.clone().map(Box::new),
-                });
-            }
+            self.keep(&plan, &results);
         }
         outcome
     }
 
+    /// Takes over the values that outlive a run.
+    pub(super) fn keep(&mut self, plan: &Plan, results: &Results) {
+        for fetched in &plan.fetched {
+            let storage = match fetched.place {
+                Place::Result(result) => results[result as usize]
+                    .clone()
+                    .expect("a result that was written"),
+                Place::Input(input) => match plan.inputs[input as usize] {
+                    Given::Value(node) => {
+                        let value = self.values[node as usize].as_ref();
+                        value.expect("a value that was there").storage.clone()
+                    }
+                    Given::Number(_) => unreachable!("a number is written out to be kept"),
+                },
+                Place::Temporary(_) => {
+                    unreachable!("a value that is kept has storage of its own")
+                }
+            };
+            self.values[fetched.node as usize] = Some(Buffer {
+                storage,
+                layout: fetched.layout.clone().map(Box::new),
+            });
+        }
+    }
+
     /// What a step reads of the values that were there before the run.
-    fn read(&self, given: &Given) -> Slice<'_> {
+    pub(super) fn read(&self, given: &Given) -> Slice<'_> {
         match *given {
             Given::Value(node) => {
                 let value = self.values[node as usize].as_ref();

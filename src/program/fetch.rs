@@ -1,10 +1,10 @@
 //! Asking for values.
 
+use super::needed::Targets;
 use super::reference;
 use crate::element::Element;
-use crate::tape::{TapeRef, Var};
+use crate::tape::{Arena, TapeRef, Var};
 use crate::tensor::{AnyTensor, Tensor, Tensors};
-use smallvec::SmallVec;
 
 /// Variables whose values are asked for together: one, an array, a vector or slice, or a tuple of any of these.
 pub trait Fetch {
@@ -153,10 +153,34 @@ impl TapeRef {
     ///
     /// # Panics
     /// If a variable is of another tape, the tape was reset or dropped, or an index that an operation was given at run time
-    /// is out of range.
+    /// is out of range. If values are checked ([`check_values`](TapeRef::check_values)), also if one is not finite.
     #[track_caller]
     pub fn run<F: Fetch>(self, variables: F) -> F::Values {
-        let mut targets: SmallVec<[u32; 8]> = SmallVec::new();
+        let (arena, targets) = self.asked("run", &variables);
+        let outcome = {
+            let mut graph = arena.graph.borrow_mut();
+            if graph.checked {
+                let outcome = graph.execute_checked(&targets);
+                outcome.map_err(|trouble| trouble.describe(&graph))
+            } else {
+                let outcome = graph.execute(&targets);
+                outcome.map_err(|fault| graph.describe(&fault))
+            }
+        };
+        if let Err(message) = outcome {
+            panic!("{message}");
+        }
+        variables.values()
+    }
+
+    /// The arena, and the nodes of variables, which must be of this tape.
+    #[track_caller]
+    pub(super) fn asked<F: Fetch>(
+        self,
+        operation: &str,
+        variables: &F,
+    ) -> (&'static Arena, Targets) {
+        let mut targets = Targets::new();
         let mut foreign = None;
         variables.indices(&mut |tape, index| {
             if tape == self {
@@ -165,25 +189,16 @@ impl TapeRef {
                 foreign = Some(tape);
             }
         });
-        let arena = self.arena("run");
+        let arena = self.arena(operation);
         if let Some(tape) = foreign {
-            tape.arena("run");
-            panic!("run: a variable is of another tape");
+            tape.arena(operation);
+            panic!("{operation}: a variable is of another tape");
         }
         assert!(
             !arena.graph.borrow().recording,
-            "run: a program is being recorded: its inputs have no values yet"
+            "{operation}: a program is being recorded: its inputs have no values yet"
         );
-        let outcome = {
-            let mut graph = arena.graph.borrow_mut();
-            graph
-                .execute(&targets)
-                .map_err(|fault| graph.describe(&fault))
-        };
-        if let Err(message) = outcome {
-            panic!("{message}");
-        }
-        variables.values()
+        (arena, targets)
     }
 }
 

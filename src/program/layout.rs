@@ -140,6 +140,7 @@ impl Drafts {
             steps,
             fetched: fetched.collect(),
             inputs: self.inputs,
+            given: Vec::new(),
             results: self.results,
             numbers: numbers.most,
             truths: truths.most,

@@ -47,6 +47,7 @@ pub(super) fn plan(graph: &Graph, needed: &[u32], kept: impl Fn(u32) -> bool, fu
         };
         lowering.drafts.fetched.push((node, value, seen.layout));
     }
+    let size = |&node: &u32| graph.nodes[node as usize].shape.size();
     let named = |&node: &u32| {
         let this = &graph.nodes[node as usize];
         Named {
@@ -55,9 +56,15 @@ pub(super) fn plan(graph: &Graph, needed: &[u32], kept: impl Fn(u32) -> bool, fu
             dtype: this.dtype,
             shape: Shape::clone(&this.shape),
             location: this.location,
+            extent: this.inputs.iter().map(size).fold(size(&node), usize::max),
         }
     };
     let mut plan = lowering.drafts.finish();
+    plan.given = plan
+        .inputs
+        .iter()
+        .map(|given| named(&given.node()))
+        .collect();
     plan.named = needed.iter().map(named).collect();
     plan
 }
@@ -272,6 +279,13 @@ impl Lowering<'_> {
                 writes.push(self.value(node));
             }
             code.push(make);
+        }
+        if size == 1 {
+            // No element is there for others too: nothing is repeated, and all may be overwritten.
+            let single = |source: &&mut Source| source.access == Access::Single;
+            for source in inputs.sources.iter_mut().filter(single) {
+                source.access = Access::Flat;
+            }
         }
         let recipe = Recipe {
             rows: size / width,

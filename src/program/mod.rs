@@ -2,19 +2,29 @@
 
 mod access;
 mod cache;
+mod checked;
 mod compiled;
 mod execute;
+mod explain;
 mod fetch;
 mod fuse;
 mod input;
 mod layout;
+mod listing;
 mod lower;
 mod needed;
+mod nonfinite;
 mod plan;
+mod profile;
 mod recorded;
 mod reference;
+mod update;
 mod value;
 
+pub use explain::Explanation;
 pub use fetch::{Fetch, Outputs};
 pub use input::{Input, Inputs, Size, Sizes};
+pub use nonfinite::{NonFinite, Observed};
+pub use profile::{KernelTime, LineTime, Profile};
 pub use recorded::{Program, Recorder};
+pub(crate) use update::{Overwriting, Update};

@@ -28,6 +28,14 @@ pub(crate) enum Given {
     Number(u32),
 }
 
+impl Given {
+    pub fn node(self) -> u32 {
+        match self {
+            Given::Value(node) | Given::Number(node) => node,
+        }
+    }
+}
+
 /// A value that outlives the run.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
@@ -85,6 +93,8 @@ pub(crate) struct Named {
     pub dtype: Dtype,
     pub shape: Shape,
     pub location: &'static Location<'static>,
+    /// How many elements its computation goes over: those of the result, or of the largest operand.
+    pub extent: usize,
 }
 
 /// The steps of a run, and the memory they need.
@@ -92,6 +102,8 @@ pub(crate) struct Named {
 pub(crate) struct Plan {
     pub steps: Vec<Step>,
     pub inputs: Vec<Given>,
+    /// The node of each input.
+    pub given: Vec<Named>,
     pub results: Vec<Kept>,
     pub fetched: Vec<Fetched>,
     /// Bytes of numbers and of truth values that values within the run take at once.

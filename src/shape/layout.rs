@@ -55,6 +55,17 @@ impl Layout {
         self.offset
     }
 
+    /// How many of its elements are in different places: an axis of stride 0 counts once.
+    pub(crate) fn distinct(&self) -> usize {
+        if self.shape.size() == 0 {
+            return 0;
+        }
+        let axes = self.shape.iter().zip(&self.strides);
+        axes.filter(|&(_, &stride)| stride != 0)
+            .map(|(&size, _)| size)
+            .product()
+    }
+
     /// Whether the elements lie in row-major order without gaps (wherever they start).
     pub fn is_contiguous(&self) -> bool {
         let (mut expected, mut fits) = (1, true);

@@ -25,6 +25,8 @@ pub(crate) struct Graph {
     pub inference: bool,
     /// Whether a program is being recorded: its inputs have no values.
     pub recording: bool,
+    /// Whether a run fails where a value is not finite.
+    pub checked: bool,
     /// Parameters and their leaves.
     pub bindings: Vec<(u64, u32)>,
     /// The shapes recorded last, two for each hash of their sizes: most nodes have one of a few. They outlive a reset.
@@ -81,6 +83,7 @@ impl Graph {
         self.differentiated = false;
         self.inference = false;
         self.recording = false;
+        self.checked = false;
         self.attributed = None;
     }
 
@@ -296,9 +299,12 @@ impl Tape {
     /// ```
     pub fn reset(&mut self) {
         if let Some(arena) = self.handle.live() {
-            let inference = arena.graph.borrow().inference;
+            let graph = arena.graph.borrow();
+            let (inference, checked) = (graph.inference, graph.checked);
+            drop(graph);
             self.handle.generation = retire(arena);
-            arena.graph.borrow_mut().inference = inference;
+            let mut graph = arena.graph.borrow_mut();
+            (graph.inference, graph.checked) = (inference, checked);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How an operation is described: its value, and its rule in terms of recorded operations.
 
 use super::var::{AnyVar, Var};
-use crate::element::{Dtype, Element, Slice, SliceMut};
+use crate::element::{Dtype, Element, Instructions, Slice, SliceMut};
 use crate::kernel::elementwise::{Kernel, Map1, Map2, Map3};
 use crate::shape::{Layout, Shape};
 use std::any::Any;
@@ -128,6 +128,21 @@ pub trait Unary<T: Element>: Sized + 'static {
     const WIDE: bool = false;
     /// The value for one element.
     fn eval(x: T) -> Self::Output;
+    /// The value by instructions that the crate has picked.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn eval_at<L: Instructions>(x: T) -> Self::Output {
+        Self::eval(x)
+    }
+    /// Whether there are numbers that take a way of their own, which need not be fast.
+    #[doc(hidden)]
+    const RARE: bool = false;
+    /// Whether a number is one of those.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn is_rare(_x: T) -> bool {
+        false
+    }
     /// The cotangent of `x`, given that of `y = f(x)`.
     fn vjp(x: Var<T>, y: Var<Self::Output>, cotangent: Var<Self::Output>) -> Var<T>;
     /// The operation as the tape knows it.
@@ -149,6 +164,12 @@ pub trait Binary<T: Element>: Sized + 'static {
     const WIDE: bool = false;
     /// The value for one pair of elements.
     fn eval(a: T, b: T) -> Self::Output;
+    /// The value by instructions that the crate has picked.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn eval_at<L: Instructions>(a: T, b: T) -> Self::Output {
+        Self::eval(a, b)
+    }
     /// The cotangent of operand `k` (0 or 1), in the shape of the result: broadcasting is undone by the caller.
     fn vjp(
         k: usize,
@@ -174,6 +195,12 @@ pub trait Ternary<A: Element, T: Element>: Sized + 'static {
     const WIDE: bool = false;
     /// The value for one triple of elements.
     fn eval(a: A, b: T, c: T) -> T;
+    /// The value by instructions that the crate has picked.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn eval_at<L: Instructions>(a: A, b: T, c: T) -> T {
+        Self::eval(a, b, c)
+    }
     /// The cotangent of operand `k` (0, 1 or 2), in the shape of the result: broadcasting is undone by the caller.
     fn vjp(k: usize, a: Var<A>, b: Var<T>, c: Var<T>, y: Var<T>, cotangent: Var<T>) -> AnyVar;
     /// The operation as the tape knows it.
@@ -189,8 +216,17 @@ struct Of<O>(PhantomData<O>);
 impl<T: Element, O: Unary<T>> Map1<T> for Of<O> {
     type Output = O::Output;
     const WIDE: bool = O::WIDE;
+    const RARE: bool = O::RARE;
     #[inline(always)]
-    fn eval(a: T) -> O::Output {
+    fn eval<L: Instructions>(a: T) -> O::Output {
+        O::eval_at::<L>(a)
+    }
+    #[inline(always)]
+    fn is_rare(a: T) -> bool {
+        O::is_rare(a)
+    }
+    #[inline(always)]
+    fn eval_rare(a: T) -> O::Output {
         O::eval(a)
     }
 }
@@ -199,8 +235,8 @@ impl<T: Element, O: Binary<T>> Map2<T, T> for Of<O> {
     type Output = O::Output;
     const WIDE: bool = O::WIDE;
     #[inline(always)]
-    fn eval(a: T, b: T) -> O::Output {
-        O::eval(a, b)
+    fn eval<L: Instructions>(a: T, b: T) -> O::Output {
+        O::eval_at::<L>(a, b)
     }
 }
 
@@ -208,8 +244,8 @@ impl<A: Element, T: Element, O: Ternary<A, T>> Map3<A, T, T> for Of<O> {
     type Output = T;
     const WIDE: bool = O::WIDE;
     #[inline(always)]
-    fn eval(a: A, b: T, c: T) -> T {
-        O::eval(a, b, c)
+    fn eval<L: Instructions>(a: A, b: T, c: T) -> T {
+        O::eval_at::<L>(a, b, c)
     }
 }
 

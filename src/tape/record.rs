@@ -78,6 +78,17 @@ impl TapeRef {
         self.var(index).assume()
     }
 
+    /// Records a tensor that is there only when the program runs: on the tape it has no value.
+    #[track_caller]
+    pub(crate) fn awaited<T: Element>(self, shape: &Shape) -> Var<T> {
+        let arena = self.arena("leaf");
+        let mut graph = arena.graph.borrow_mut();
+        let tracked = T::DTYPE.is_float() && !graph.inference;
+        let shape = graph.share(shape);
+        let index = graph.push(Op::Leaf, NodeInputs::NONE, shape, T::DTYPE, tracked);
+        self.var(index).assume()
+    }
+
     /// Records one number everywhere in a shape. No memory is used for it unless its value is asked for.
     ///
     /// ```

@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicIsize, Ordering};
-use wengert::{Tape, Tensor, Var, rng};
+use wengert::{Adam, Optimizer, Param, Sgd, Tape, Tensor, Var, rng, value_and_grad};
 
 /// Counts the bytes of the threads that ask for it, apart from those of the tests that run beside.
 struct Counting;
@@ -11,6 +11,8 @@ struct Counting;
 thread_local! {
     /// The bytes that this thread allocated, less those that it freed.
     static HERE: Cell<isize> = const { Cell::new(0) };
+    /// How often this thread allocated.
+    static TIMES: Cell<usize> = const { Cell::new(0) };
     /// Whether this thread adds to `THERE`.
     static COUNTED: Cell<bool> = const { Cell::new(false) };
 }
@@ -20,6 +22,9 @@ static THERE: AtomicIsize = AtomicIsize::new(0);
 
 fn count(bytes: isize) {
     HERE.with(|here| here.set(here.get() + bytes));
+    if bytes > 0 {
+        TIMES.with(|times| times.set(times.get() + 1));
+    }
     if COUNTED.get() {
         THERE.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -207,4 +212,31 @@ fn the_peak_counts_a_buffer_once_and_as_long_as_any_view_of_it_lives() {
     let y = (x.reshape([32, 32]).t() + 1.0) * 2.0;
     y.value();
     assert_eq!(tape.peak_bytes(), 4096);
+}
+
+#[test]
+fn optimizers_allocate_nothing_after_their_first_step() {
+    let optimizers: [Box<dyn Optimizer>; 3] = [
+        Box::new(Adam::new(0.01).amsgrad(true)),
+        Box::new(Sgd::new(0.01).momentum(0.9)),
+        Box::new(Sgd::new(0.01)),
+    ];
+    for mut optimizer in optimizers {
+        let mut rng = rng(1);
+        let mut model: Vec<Param> = [vec![2, 4], vec![4], vec![], vec![0], vec![3, 700]]
+            .into_iter()
+            .map(|shape| Param::new(Tensor::uniform(shape.as_slice(), -1.0, 1.0, &mut rng)))
+            .collect();
+        let step = value_and_grad(&model, |model, tape| {
+            let squares = model.iter().map(|p| (p.on(tape) * p.on(tape)).sum());
+            squares.reduce(|a, b| a + b).expect("several parameters")
+        });
+        optimizer.step(&mut model, &step);
+        let before = TIMES.get();
+        for rate in 0..10 {
+            optimizer.set_learning_rate(0.01 * f64::from(rate));
+            optimizer.step(&mut model, &step);
+        }
+        assert_eq!(TIMES.get(), before, "allocations in {:?}", model[0].shape());
+    }
 }

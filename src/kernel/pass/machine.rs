@@ -1,6 +1,8 @@
 //! Runs a compiled pass.
 
-use super::{Access, BLOCK, Base, Given, Instruction, Line, Moves, Pass, Place, Slot, Stage};
+use super::{
+    Access, BLOCK, Base, Given, Instruction, Line, Moves, Pass, Place, Slot, Source, Stage,
+};
 use crate::element::{Element, Slice, SliceMut, with_any, with_dtype};
 use crate::kernel::elementwise::Pointer;
 use crate::kernel::gather::Cursor;
@@ -50,48 +52,50 @@ pub(super) fn run(
 ) {
     assert!(inputs.len() == pass.inputs.len() && outputs.len() == pass.outputs.len());
     assert!(size_of_val(work) >= pass.work);
-    let mut memory = Memory {
-        inputs: SmallVec::new(),
-        slices: inputs,
-        outputs: SmallVec::new(),
-        work: Shared(work.as_mut_ptr().cast()),
-    };
-    for (output, &(dtype, len)) in outputs.iter_mut().zip(&pass.outputs) {
+    let output = |(output, &(dtype, len)): (&mut SliceMut<'_>, &(_, usize))| {
         assert!(
             output.dtype() == dtype && output.len() == len,
             "an output that does not fit its pass"
         );
-        memory
-            .outputs
-            .push(Shared(with_any!(output, s => s.as_mut_ptr().cast())));
-    }
-    for (k, (given, source)) in inputs.iter().zip(&pass.inputs).enumerate() {
-        let pointer = match given {
-            Given::Elements(slice) => {
-                let needed = source.offset
-                    + match source.access {
-                        Access::Flat => pass.rows * pass.width,
-                        Access::Row => pass.rows,
-                        Access::Column => pass.width,
-                        Access::Single => 1,
-                        Access::Strided(_) => 0,
-                    };
-                assert!(
-                    slice.dtype() == source.dtype && slice.len() >= needed,
-                    "an input that does not fit its pass"
-                );
-                slice.as_ptr().cast_mut()
-            }
-            Given::Overwritten(output) => {
-                assert!(
-                    pass.overwrites.contains(&(*output, k)),
-                    "an input that must not be overwritten"
-                );
-                memory.outputs[*output].0
-            }
-        };
-        memory.inputs.push(Shared(pointer));
-    }
+        Shared(with_any!(output, s => s.as_mut_ptr().cast()))
+    };
+    let outputs: SmallVec<[Shared; 8]> =
+        outputs.iter_mut().zip(&pass.outputs).map(output).collect();
+    let input = |(k, (given, source)): (usize, (&Given<'_>, &Source))| match given {
+        Given::Elements(slice) => {
+            let needed = source.offset
+                + match source.access {
+                    Access::Flat => pass.rows * pass.width,
+                    Access::Row => pass.rows,
+                    Access::Column => pass.width,
+                    Access::Single => 1,
+                    Access::Strided(_) => 0,
+                };
+            assert!(
+                slice.dtype() == source.dtype && slice.len() >= needed,
+                "an input that does not fit its pass"
+            );
+            Shared(slice.as_ptr().cast_mut())
+        }
+        Given::Overwritten(output) => {
+            assert!(
+                pass.overwrites.contains(&(*output, k)),
+                "an input that must not be overwritten"
+            );
+            outputs[*output]
+        }
+    };
+    let memory = Memory {
+        inputs: inputs
+            .iter()
+            .zip(&pass.inputs)
+            .enumerate()
+            .map(input)
+            .collect(),
+        slices: inputs,
+        outputs: outputs.clone(),
+        work: Shared(work.as_mut_ptr().cast()),
+    };
     if pass.rows * pass.width == 0 {
         return;
     }
@@ -227,29 +231,34 @@ struct Machine<'a, 's> {
     pass: &'a Pass,
     memory: &'a Memory<'a, 's>,
     registers: *mut u8,
-    /// Where each slot starts, and where it is.
-    bases: SmallVec<[*mut u8; 32]>,
+    /// Where each slot is.
     now: SmallVec<[*mut u8; 32]>,
-    moving: SmallVec<[(Slot, Moves, usize); 16]>,
+    /// The slots that move, and where they start.
+    moving: SmallVec<[(Place, Slot, *mut u8); 16]>,
+    /// The row and column that they were moved to.
+    at: (usize, usize),
     cursors: SmallVec<[Cursor; 1]>,
 }
 
 impl<'a, 's> Machine<'a, 's> {
     fn new(pass: &'a Pass, memory: &'a Memory<'a, 's>, registers: *mut u8, part: Part) -> Self {
-        let mut bases: SmallVec<[*mut u8; 32]> = SmallVec::new();
-        let mut moving: SmallVec<[(Slot, Moves, usize); 16]> = SmallVec::new();
-        for (slot, &Place { base, moves, size }) in pass.places.iter().enumerate() {
-            // SAFETY: compiled offsets lie within the registers, whose size was computed with them, or within the
-            // input, whose length was checked.
-            bases.push(unsafe {
-                match base {
-                    Base::Register(offset) => registers.add(offset),
-                    Base::Input(input, offset) => memory.inputs[input].0.add(offset),
-                    Base::Output(output) => memory.outputs[output].0,
+        // SAFETY: compiled offsets lie within the registers, whose size was computed with them, or within the input, whose
+        // length was checked.
+        let start = |place: &Place| unsafe {
+            match place.base {
+                Base::Register(offset) => registers.add(offset),
+                Base::Input(input, offset) => memory.inputs[input].0.add(offset),
+                Base::Output(output) => memory.outputs[output].0,
+            }
+        };
+        let now: SmallVec<[*mut u8; 32]> = pass.places.iter().map(start).collect();
+        let mut moving: SmallVec<[(Place, Slot, *mut u8); 16]> = SmallVec::new();
+        // In a space of one block nothing moves.
+        if pass.rows > pass.block_rows || pass.width > pass.block_width {
+            for (slot, (&place, &start)) in pass.places.iter().zip(&now).enumerate() {
+                if place.moves != Moves::Not {
+                    moving.push((place, slot as Slot, start));
                 }
-            });
-            if moves != Moves::Not {
-                moving.push((slot as Slot, moves, size));
             }
         }
         let start = part.row * pass.width + part.column;
@@ -261,9 +270,9 @@ impl<'a, 's> Machine<'a, 's> {
             pass,
             memory,
             registers,
-            now: bases.clone(),
-            bases,
+            now,
             moving,
+            at: (0, 0),
             cursors: pass.cursors.iter().map(cursor).collect(),
         }
     }
@@ -275,7 +284,7 @@ impl<'a, 's> Machine<'a, 's> {
             let len = pass.block_rows * pass.block_width;
             let source = &pass.inputs[hoisted.input];
             let from = self.memory.inputs[hoisted.input].0;
-            let to = self.bases[hoisted.to as usize];
+            let to = self.now[hoisted.to as usize];
             let period = match source.access {
                 Access::Column => pass.width,
                 _ => 1,
@@ -299,8 +308,12 @@ impl<'a, 's> Machine<'a, 's> {
     /// Moves the slots to a place of the space.
     #[inline]
     fn move_to(&mut self, row: usize, column: usize) {
+        if self.at == (row, column) {
+            return;
+        }
+        self.at = (row, column);
         let element = row * self.pass.width + column;
-        for &(slot, moves, size) in &self.moving {
+        for &(Place { moves, size, .. }, slot, start) in &self.moving {
             let by = match moves {
                 Moves::WithElements => element,
                 Moves::WithRows => row,
@@ -309,7 +322,7 @@ impl<'a, 's> Machine<'a, 's> {
             };
             // SAFETY: `element`, `row` and `column` lie within the space, and inputs, outputs and registers have an element for
             // each of those they move with.
-            self.now[slot as usize] = unsafe { self.bases[slot as usize].add(by * size) };
+            self.now[slot as usize] = unsafe { start.add(by * size) };
         }
     }
 

@@ -182,6 +182,19 @@ impl Pass {
         &self.outputs
     }
 
+    /// The bytes that it reads of an input.
+    pub fn read_bytes(&self, input: usize) -> usize {
+        let Source { dtype, access, .. } = &self.inputs[input];
+        let elements = match access {
+            Access::Flat => self.rows * self.width,
+            Access::Row => self.rows,
+            Access::Column => self.width,
+            Access::Single => 1,
+            Access::Strided(layout) => layout.distinct(),
+        };
+        elements * dtype.size()
+    }
+
     /// The number of instructions for each block.
     pub fn instructions(&self) -> usize {
         let of = |stage: &Stage| stage.rows.len() + stage.full.len();

@@ -2,6 +2,8 @@ use super::super::trigonometric::{ROWS, UNARY};
 use super::{
     INFINITY, NAN, accurate, differences_agree, exact, finite_at_any_order, identity_near_zero,
 };
+use crate::element::Float;
+use crate::kernel::dispatch::at_every_level;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
@@ -373,4 +375,41 @@ fn the_angle_of_every_quadrant_and_axis() {
         "the origin"
     );
     assert_eq!((dy[8], dx[8]), (0.0, -0.5));
+}
+
+/// Large angles take a way of their own, also amid others, alone, and in place of their operand. References by mpmath with 700 digits.
+#[test]
+fn large_angles_stand_among_others() {
+    fn check<T: Float>(large: T, sine: f64, cosine: f64) {
+        for len in [1, 16, 40] {
+            let x: Vec<T> = (0..len)
+                .map(|i| if i % 7 == 0 { large } else { T::of(0.5) })
+                .collect();
+            for values in at_every_level(|| {
+                let tape = Tape::new();
+                let x = tape.leaf(&Tensor::from_slice([len], &x).expect("a row"));
+                let doubled = (x + x) * T::of(0.5);
+                [doubled.sin(), doubled.cos(), doubled.tan()].map(|y| y.value().to_vec())
+            }) {
+                for i in 0..len {
+                    let (s, c) = if i % 7 == 0 {
+                        (sine, cosine)
+                    } else {
+                        (0.5f64.sin(), 0.5f64.cos())
+                    };
+                    for (k, right) in [s, c, s / c].into_iter().enumerate() {
+                        let error = (values[k][i].as_f64() - right).abs();
+                        let bound = 2.0 * T::epsilon().as_f64() * right.abs();
+                        assert!(error <= bound, "function {k} of {:?}", x[i]);
+                    }
+                }
+            }
+        }
+    }
+    check(1e22, -0.852_200_849_767_188_8, 0.523_214_785_395_139);
+    check(
+        2f32.powi(100),
+        -0.872_183_605_418_267_3,
+        0.489_178_656_974_721_46,
+    );
 }

@@ -1,0 +1,198 @@
+//! Hyperbolic functions and their inverses.
+
+use super::exponential::{Exponential, at_most, reduced};
+use super::logarithm::{ln_short, log1p};
+use super::real::Real;
+use super::{fma, polynomial, select};
+use crate::element::Instructions;
+
+/// What hyperbolic functions need to know about a type.
+pub(super) trait Hyperbolic: Exponential {
+    /// From here on the hyperbolic tangent is 1.
+    const SATURATED: Self;
+    /// Below this size the hyperbolic tangent is taken from a polynomial.
+    const NEAR: Self;
+    /// From here on the hyperbolic sine and cosine are infinite.
+    const BEYOND: Self;
+    /// `P` in `tanh a = a + a^3 P(a^2)`, for `a < NEAR`.
+    fn tanh_tail<L: Instructions>(z: Self) -> Self;
+    /// `P` in `sinh a = a + a^3 P(a^2)`, for `a < 1`.
+    fn sinh_tail<L: Instructions>(z: Self) -> Self;
+}
+
+impl Hyperbolic for f32 {
+    const SATURATED: f32 = 10.0;
+    const NEAR: f32 = 0.5625;
+    const BEYOND: f32 = 90.0;
+    #[inline(always)]
+    fn tanh_tail<L: Instructions>(z: f32) -> f32 {
+        polynomial!(
+            L,
+            z,
+            [
+                -0.333_333_13,
+                0.133_324_34,
+                -0.053_835_206,
+                0.020_997_39,
+                -0.006_164_623_4,
+            ]
+        )
+    }
+    #[inline(always)]
+    fn sinh_tail<L: Instructions>(z: f32) -> f32 {
+        polynomial!(
+            L,
+            z,
+            [
+                0.166_666_67,
+                0.008_333_310_5,
+                0.000_198_428_96,
+                2.782_211_8e-6,
+            ]
+        )
+    }
+}
+
+impl Hyperbolic for f64 {
+    const SATURATED: f64 = 20.0;
+    const NEAR: f64 = 0.5625;
+    const BEYOND: f64 = 711.0;
+    #[inline(always)]
+    fn tanh_tail<L: Instructions>(z: f64) -> f64 {
+        polynomial!(
+            L,
+            z,
+            [
+                -0.333_333_333_333_332_8,
+                0.133_333_333_333_236_38,
+                -0.053_968_253_961_953_93,
+                0.021_869_488_332_394_1,
+                -0.008_863_231_702_329_385,
+                0.003_592_082_757_351_506,
+                -0.001_455_482_121_430_365_7,
+                0.000_588_191_184_360_131_9,
+                -0.000_232_729_740_224_927_65,
+                8.237_349_400_347_079e-5,
+                -1.890_815_374_042_616_4e-5,
+            ]
+        )
+    }
+    #[inline(always)]
+    fn sinh_tail<L: Instructions>(z: f64) -> f64 {
+        polynomial!(
+            L,
+            z,
+            [
+                0.166_666_666_666_666_69,
+                0.008_333_333_333_332_912,
+                0.000_198_412_698_415_934_13,
+                2.755_731_910_674_210_3e-6,
+                2.505_213_101_075_644_5e-8,
+                1.605_665_692_409_607_6e-10,
+                7.776_719_894_194_882e-13,
+            ]
+        )
+    }
+}
+
+/// `tanh a = 1 - 2 / (e^2a + 1)`
+#[inline(always)]
+pub(super) fn tanh<L: Instructions, T: Hyperbolic>(x: T) -> T {
+    let a = at_most(x.magnitude(), T::SATURATED);
+    let (p, k) = reduced::<L, T>(a + a);
+    // e^2a + 1 = (2^k + 1) + 2^k p, rounded once.
+    let scale = T::power_of_two(k, 0);
+    let far = T::ONE - T::TWO / fma::<L, T>(scale, p, scale + T::ONE);
+    let z = a * a;
+    let near = fma::<L, T>(a * z, T::tanh_tail::<L>(z), a);
+    select(a < T::NEAR, near, far).with_sign_of(x)
+}
+
+/// `e^a / 2`, and its reciprocal divided by 4, for `a = |x|`: the hyperbolic sine and cosine are difference and sum.
+#[inline(always)]
+fn halves<L: Instructions, T: Hyperbolic>(a: T) -> (T, T) {
+    let (p, k) = reduced::<L, T>(at_most(a, T::BEYOND));
+    let rising = (T::ONE + p).scaled(T::less_one(k));
+    (rising, T::QUARTER / rising)
+}
+
+/// `(e^x - e^-x) / 2`
+#[inline(always)]
+pub(super) fn sinh<L: Instructions, T: Hyperbolic>(x: T) -> T {
+    let a = x.magnitude();
+    let (rising, falling) = halves::<L, T>(a);
+    let z = a * a;
+    let near = fma::<L, T>(a * z, T::sinh_tail::<L>(z), a);
+    select(a < T::ONE, near, rising - falling).with_sign_of(x)
+}
+
+/// `(e^x + e^-x) / 2`
+#[inline(always)]
+pub(super) fn cosh<L: Instructions, T: Hyperbolic>(x: T) -> T {
+    let (rising, falling) = halves::<L, T>(x.magnitude());
+    rising + falling
+}
+
+/// Below this size the inverses of `f32` take two terms of their series: the logarithm of a number so near to 1 would not have
+/// enough digits.
+const NEAR_ZERO: f64 = 1.0 / 4096.0;
+
+/// `ln(x + sqrt(x^2 + 1))`
+#[inline(always)]
+pub(super) fn asinh_f32<L: Instructions>(x: f32) -> f32 {
+    let a = f64::from(x).abs();
+    let z = a * a;
+    let near = a - a * z * (1.0 / 6.0);
+    let far = ln_short::<L>(a + (z + 1.0).sqrt());
+    (select(a < NEAR_ZERO, near, far) as f32).copysign(x)
+}
+
+/// `ln(x + sqrt(x^2 - 1))`
+#[inline(always)]
+pub(super) fn acosh_f32<L: Instructions>(x: f32) -> f32 {
+    let x = f64::from(x);
+    let value = ln_short::<L>(x + (x * x - 1.0).sqrt());
+    select(x < 1.0, f64::NAN, value) as f32
+}
+
+/// `ln((1 + x) / (1 - x)) / 2`
+#[inline(always)]
+pub(super) fn atanh_f32<L: Instructions>(x: f32) -> f32 {
+    let a = f64::from(x).abs();
+    let near = a + a * a * a * (1.0 / 3.0);
+    let far = 0.5 * ln_short::<L>((1.0 + a) / (1.0 - a));
+    (select(a < NEAR_ZERO, near, far) as f32).copysign(x)
+}
+
+/// From here on adding 1 makes no difference, while the square is far from an overflow.
+const LARGE: f64 = 1e18;
+
+/// `ln(1 + a + a^2 / (1 + sqrt(a^2 + 1)))`
+#[inline(always)]
+pub(super) fn asinh_f64<L: Instructions>(x: f64) -> f64 {
+    let a = x.abs();
+    let z = a * a;
+    let large = a > LARGE;
+    let y = select(large, a, a + z / (1.0 + (z + 1.0).sqrt()));
+    (log1p::<L, f64>(y) + select(large, f64::LN_2, 0.0)).copysign(x)
+}
+
+/// `ln(1 + t + sqrt(2 t + t^2))` with `t = x - 1`
+#[inline(always)]
+pub(super) fn acosh_f64<L: Instructions>(x: f64) -> f64 {
+    let t = x - 1.0;
+    let large = x > LARGE;
+    let y = select(large, x, t + fma::<L, f64>(t, t, t + t).sqrt());
+    let value = log1p::<L, f64>(y) + select(large, f64::LN_2, 0.0);
+    select(x < 1.0, f64::NAN, value)
+}
+
+/// `ln(1 + 2 a / (1 - a)) / 2`
+#[inline(always)]
+pub(super) fn atanh_f64<L: Instructions>(x: f64) -> f64 {
+    let a = x.abs();
+    let twice = a + a;
+    let rest = 1.0 - a;
+    let y = select(a < 0.5, twice + twice * a / rest, twice / rest);
+    (0.5 * log1p::<L, f64>(y)).copysign(x)
+}
