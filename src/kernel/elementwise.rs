@@ -1,13 +1,11 @@
 //! Elementwise passes: one function over blocks of the operands.
 //!
 //! A function is compiled for operands that advance with the result and for operands of one element, and for each level of the
-//! CPU; everything else (broadcasting along some axes, strides) is done by bringing an operand block by block into that form, in
-//! the first-level cache. The result may overwrite an operand.
+//! CPU; everything else (broadcasting along some axes, strides) is brought into that form by a [pass](super::pass). The result may
+//! overwrite an operand.
 
 use super::dispatch::{Baseline, Instructions, simd};
-use super::gather::Cursor;
-use crate::element::{Any, Dtype, Element, Slice, SliceMut, with_any};
-use crate::shape::Layout;
+use crate::element::{Dtype, Element, Slice, SliceMut, with_any};
 use std::marker::PhantomData;
 
 /// A function of one element.
@@ -48,9 +46,6 @@ pub(crate) trait Map3<A: Element, B: Element, C: Element> {
 
 /// The most operands of an elementwise function.
 pub(crate) const OPERANDS: usize = 3;
-
-/// Elements of a block of a strided operand: three operands and a result of `f64` fill half of a first-level cache.
-const BLOCK: usize = 512;
 
 /// Elements that are computed before any is stored. They stay in registers, and because nothing is stored in between, the loop
 /// over them vectorizes also where the result overwrites an operand.
@@ -302,11 +297,6 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// The type of each operand.
-    pub fn inputs(&self) -> &[Dtype; OPERANDS] {
-        &self.inputs
-    }
-
     /// The type of the result.
     pub fn output(&self) -> Dtype {
         self.output
@@ -369,136 +359,24 @@ unsafe fn pair<A: Element, B: Element, F: Map2<A, B>, X: Access, Y: Access>(
     unsafe { Pass::new(Source2(x[0].reader(), x[1].reader(), PhantomData), out, n) }
 }
 
-/// Where the elements of an operand come from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Operand<'a> {
-    /// As many elements as the result has, in its order.
-    Plain(Slice<'a>),
-    /// One element for all.
-    Single(Slice<'a>),
-    /// Elements at the places that a layout of the shape of the result says.
-    Strided(Slice<'a>, &'a Layout),
-    /// What the result holds before it is overwritten; of the same type.
-    Overwritten,
-}
-
-/// Blocks for strided operands, kept from pass to pass.
-#[derive(Default)]
-pub(crate) struct Workspace {
-    blocks: [Block; OPERANDS],
-}
-
-#[derive(Default)]
-struct Block {
-    f32: Vec<f32>,
-    f64: Vec<f64>,
-    i64: Vec<i64>,
-    bool: Vec<bool>,
-}
-
-impl Block {
-    /// Fills a block with the next elements of a strided operand.
-    fn gather(&mut self, cursor: &mut Cursor, source: Slice<'_>, len: usize) -> *const u8 {
-        fn read<T: Element>(
-            block: &mut Vec<T>,
-            cursor: &mut Cursor,
-            source: &[T],
-            len: usize,
-        ) -> *const u8 {
-            block.resize(BLOCK, T::ZERO);
-            cursor.read(source, &mut block[..len]);
-            block.as_ptr().cast()
-        }
-        match source {
-            Any::F32(source) => read(&mut self.f32, cursor, source, len),
-            Any::F64(source) => read(&mut self.f64, cursor, source, len),
-            Any::I64(source) => read(&mut self.i64, cursor, source, len),
-            Any::Bool(source) => read(&mut self.bool, cursor, source, len),
-        }
-    }
-}
-
-/// Runs a kernel over operands of any form into a result in row-major order.
-pub(crate) fn run(
-    kernel: &Kernel,
-    operands: &[Operand<'_>],
-    mut out: SliceMut<'_>,
-    work: &mut Workspace,
-) {
-    let len = out.len();
-    assert_eq!(out.dtype(), kernel.output);
-    let target: *mut u8 = with_any!(&mut out, s => s.as_mut_ptr().cast());
+/// The value of a kernel for one element of each operand.
+///
+/// # Panics
+/// If the operands are not of the types of the kernel.
+pub(crate) fn apply(kernel: &Kernel, operands: &[Slice<'_>], mut out: SliceMut<'_>) {
+    assert!(out.dtype() == kernel.output && out.len() == 1);
     let mut pointers = [Pointer {
         first: std::ptr::null(),
         single: false,
     }; OPERANDS];
-    // Kernels are compiled for a single element beside a row of them; the rarer combinations are gathered.
-    let mut singles = if operands.len() == 2 { 0 } else { 1 };
-    let mut gathered = [false; OPERANDS];
-    for (k, operand) in operands.iter().enumerate() {
-        let (dtype, enough, first) = match operand {
-            Operand::Plain(slice) => (slice.dtype(), slice.len() >= len, slice.as_ptr()),
-            Operand::Single(slice) if len == 1 => (slice.dtype(), slice.len() >= 1, slice.as_ptr()),
-            Operand::Single(slice) => {
-                singles += 1;
-                gathered[k] = singles > 1;
-                pointers[k].single = singles == 1;
-                (slice.dtype(), slice.len() >= 1, slice.as_ptr())
-            }
-            Operand::Strided(slice, _) => {
-                gathered[k] = true;
-                (slice.dtype(), true, std::ptr::null())
-            }
-            Operand::Overwritten => (kernel.output, true, target.cast_const()),
-        };
+    for ((pointer, operand), dtype) in pointers.iter_mut().zip(operands).zip(kernel.inputs) {
         assert!(
-            enough && dtype == kernel.inputs[k],
+            operand.len() >= 1 && operand.dtype() == dtype,
             "an operand that does not fit its kernel"
         );
-        pointers[k].first = first;
+        pointer.first = operand.as_ptr();
     }
-    if gathered == [false; OPERANDS] {
-        // SAFETY: types and lengths were asserted above; the operand that is
-        // overwritten, if any, is `out` itself, and the others are shared borrows, which cannot overlap the exclusive borrow of
-        // `out`.
-        return unsafe { (kernel.call)(&pointers, target, len) };
-    }
-    run_blocks(kernel, operands, pointers, gathered, target, len, work);
-}
-
-/// As [`run`], where operands must be gathered; the others were checked and are in `pointers`.
-fn run_blocks(
-    kernel: &Kernel,
-    operands: &[Operand<'_>],
-    pointers: [Pointer; OPERANDS],
-    gathered: [bool; OPERANDS],
-    target: *mut u8,
-    len: usize,
-    work: &mut Workspace,
-) {
-    let mut sources = operands
-        .iter()
-        .zip(gathered)
-        .map(|(operand, gathered)| match operand {
-            Operand::Strided(slice, layout) => Some((*slice, Cursor::new(layout))),
-            Operand::Single(slice) if gathered => Some((*slice, Cursor::still(len))),
-            _ => None,
-        });
-    let mut sources: [_; OPERANDS] = std::array::from_fn(|_| sources.next().flatten());
-    let mut start = 0;
-    while start < len {
-        let n = BLOCK.min(len - start);
-        let mut block = pointers;
-        for (k, source) in sources.iter_mut().enumerate() {
-            if let Some((slice, cursor)) = source {
-                block[k].first = work.blocks[k].gather(cursor, *slice, n);
-            } else if !block[k].single {
-                block[k].first = block[k].first.wrapping_add(start * kernel.inputs[k].size());
-            }
-        }
-        // SAFETY: as in `run`, for the `n` elements from `start` on, which lie within the `len`; a gathered block has room for
-        // `BLOCK` elements and overlaps nothing.
-        unsafe { (kernel.call)(&block, target.add(start * kernel.output.size()), n) };
-        start += n;
-    }
+    let target: *mut u8 = with_any!(&mut out, s => s.as_mut_ptr().cast());
+    // SAFETY: types and lengths were asserted above; shared borrows cannot overlap the exclusive borrow of `out`.
+    unsafe { (kernel.call)(&pointers, target, 1) }
 }

@@ -46,19 +46,6 @@ impl Cursor {
         cursor
     }
 
-    /// At the first of `len` elements that are all the first of their source.
-    pub fn still(len: usize) -> Self {
-        let (axes, index) = (
-            SmallVec::from_slice(&[(len, 0)]),
-            SmallVec::from_slice(&[0]),
-        );
-        Cursor {
-            axes,
-            index,
-            position: 0,
-        }
-    }
-
     /// Fills `out` with the next elements; there must be as many.
     pub fn read<T: Copy>(&mut self, source: &[T], mut out: &mut [T]) {
         let (inner, step) = self.axes[0];

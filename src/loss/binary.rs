@@ -16,6 +16,7 @@ impl<T: Float> Binary<T> for BinaryCrossEntropy {
     const NAME: &'static str = "binary_cross_entropy";
     const READS: Reads = Reads::INPUTS;
     const WIDE: bool = true;
+    const EXACT: bool = false;
     fn eval(p: T, y: T) -> T {
         Self::eval_at::<Baseline>(p, y)
     }
@@ -49,6 +50,7 @@ impl<T: Float> Binary<T> for WithLogits {
     const NAME: &'static str = "binary_cross_entropy_with_logits";
     const READS: Reads = Reads::INPUTS;
     const WIDE: bool = true;
+    const EXACT: bool = false;
     fn eval(z: T, y: T) -> T {
         Self::eval_at::<Baseline>(z, y)
     }

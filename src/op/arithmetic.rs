@@ -125,6 +125,7 @@ impl<T: Float> Binary<T> for Pow {
     const NAME: &'static str = "pow";
     const READS: Reads = Reads::BOTH;
     const WIDE: bool = true;
+    const EXACT: bool = false;
     fn eval(a: T, b: T) -> T {
         Self::eval_at::<Baseline>(a, b)
     }

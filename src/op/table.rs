@@ -72,6 +72,7 @@ macro_rules! unary {
                 const NAME: &'static str = stringify!($method);
                 const READS: $crate::tape::Reads = $crate::tape::Reads::$reads;
                 const WIDE: bool = true;
+                const EXACT: bool = false;
                 fn eval(x: T) -> T {
                     $(
                         if x.is_far() {

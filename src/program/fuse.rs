@@ -5,6 +5,7 @@
 //! could first be known. Then groups that read the same large values run together, if they can.
 
 use super::access::{Reading, reading};
+use super::along::{Along, along};
 use crate::kernel::pass::{Class, LONGEST_ROW, sums_together};
 use crate::shape::{Layout, Shape};
 use crate::tape::{Graph, Op};
@@ -73,35 +74,6 @@ pub(super) struct Fusion<'g> {
 /// Whether a group of this many elements that combines all of them can have rows of this width.
 fn divides(size: usize, width: Option<usize>) -> bool {
     width.is_none_or(|width| width == size || sums_together(width))
-}
-
-/// How a reduction lies in its operand.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Along {
-    /// Over everything.
-    All,
-    /// Each row of so many elements.
-    Rows(usize),
-    /// Across rows of so many elements.
-    Columns(usize),
-    Other,
-}
-
-pub(super) fn along(shape: &Shape, axes: &[usize]) -> Along {
-    let large = (0..shape.rank()).filter(|&a| shape[a] != 1);
-    let reduced: SmallVec<[bool; 6]> = large.clone().map(|a| axes.contains(&a)).collect();
-    let product = |which: bool| {
-        let chosen = large.clone().filter(|a| axes.contains(a) == which);
-        chosen.map(|a| shape[a]).product::<usize>()
-    };
-    let count = reduced.iter().filter(|&&r| r).count();
-    match (count, reduced.len()) {
-        (0, _) => Along::Other,
-        (count, all) if count == all => Along::All,
-        (count, _) if reduced[..count].iter().all(|&r| r) => Along::Columns(product(false)),
-        (count, all) if reduced[all - count..].iter().all(|&r| r) => Along::Rows(product(true)),
-        _ => Along::Other,
-    }
 }
 
 impl<'g> Fusion<'g> {

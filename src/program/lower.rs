@@ -1,7 +1,8 @@
 //! From units to steps: the recipe of each group, and what each step reads and writes.
 
 use super::access::Reading;
-use super::fuse::{Along, Fusion, OUTSIDE, along};
+use super::along::{Along, along};
+use super::fuse::{Fusion, OUTSIDE};
 use super::layout::{Draft, Drafts};
 use super::plan::{Given, Named, Plan, Work};
 use crate::kernel::pass::{Access, Arg, Class, Make, Recipe, Source};

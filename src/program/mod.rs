@@ -1,6 +1,7 @@
 //! Running a tape: which nodes are needed, when their memory is free again, and how each class of node is computed.
 
 mod access;
+mod along;
 mod cache;
 mod checked;
 mod compiled;

@@ -5,7 +5,7 @@ use super::execute::Fault;
 use super::needed::see;
 use super::value::{copy, reduce_any};
 use crate::element::{Element, SliceMut, with_dtype};
-use crate::kernel::elementwise::{self, Kernel, Operand, Workspace};
+use crate::kernel::elementwise::{self, Kernel};
 use crate::shape::{Layout, Shape};
 use crate::tape::{Graph, Input, Node, Op, Output};
 use crate::tensor::{Buffer, Storage, Storages};
@@ -67,14 +67,9 @@ fn one_by_one<T: Element>(kernel: &Kernel, node: &Node, inputs: &[Input<'_>], ou
         let operands: SmallVec<[_; 3]> = inputs
             .iter()
             .zip(&layouts)
-            .map(|(input, layout)| Operand::Plain(input.data.range(layout.position(&index), 1)))
+            .map(|(input, layout)| input.data.range(layout.position(&index), 1))
             .collect();
-        elementwise::run(
-            kernel,
-            &operands,
-            T::erase(element),
-            &mut Workspace::default(),
-        );
+        elementwise::apply(kernel, &operands, T::erase(element));
         for (i, &n) in index.iter_mut().zip(&node.shape[..]).rev() {
             *i += 1;
             if *i < n {

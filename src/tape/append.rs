@@ -3,10 +3,11 @@
 use super::arena::{Graph, KnownNumber, NUMBERS, SHAPES};
 use super::node::{Node, NodeInputs, Op, SharedShape, View};
 use super::operation::Elementwise;
-use crate::element::{Any, AnyNumber, Dtype, Element, Numbers, with_dtype};
-use crate::kernel::elementwise::{self, OPERANDS, Operand};
+use crate::element::{Any, AnyNumber, Dtype, Element, Numbers, Slice, with_dtype};
+use crate::kernel::elementwise;
 use crate::shape::Shape;
 use crate::tensor::{Buffer, Tensor};
+use smallvec::SmallVec;
 use std::panic::Location;
 
 /// 2^64 over the golden ratio (Fibonacci hashing): the high bits of a product with it depend on all bits of the other factor.
@@ -373,20 +374,15 @@ impl Graph {
 
     /// The value of an elementwise operation on numbers, as its kernel computes it.
     #[inline(never)]
-    fn fold(&mut self, op: &'static Elementwise, inputs: &[u32]) -> AnyNumber {
-        let Graph {
-            nodes, workspace, ..
-        } = self;
-        let mut operands = [Operand::Overwritten; OPERANDS];
-        for (operand, &input) in operands.iter_mut().zip(inputs) {
-            if let Op::Fill(number) = &nodes[input as usize].op {
-                *operand = Operand::Single(number.as_slice());
-            }
-        }
-        let operands = &operands[..inputs.len()];
+    fn fold(&self, op: &'static Elementwise, inputs: &[u32]) -> AnyNumber {
+        let number = |&input: &u32| match &self.nodes[input as usize].op {
+            Op::Fill(number) => number.as_slice(),
+            op => unreachable!("{} is no number", op.name()),
+        };
+        let operands: SmallVec<[Slice<'_>; 3]> = inputs.iter().map(number).collect();
         with_dtype!(op.output, R => {
             let mut result = [R::ZERO];
-            elementwise::run(&op.kernel, operands, R::erase(&mut result[..]), workspace);
+            elementwise::apply(&op.kernel, &operands, R::erase(&mut result[..]));
             R::erase::<Numbers>(result[0])
         })
     }

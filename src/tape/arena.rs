@@ -6,7 +6,6 @@
 
 use super::node::{Node, SharedShape};
 use crate::element::{Dtype, Element};
-use crate::kernel::elementwise::Workspace;
 use crate::tensor::{AnyStorage, Buffer, Pool};
 use std::any::Any;
 use std::cell::{Cell, Ref, RefCell, RefMut};
@@ -37,7 +36,6 @@ pub(crate) struct Graph {
     /// line of the operation they differentiate.
     pub attributed: Option<&'static Location<'static>>,
     pub pool: Pool,
-    pub workspace: Workspace,
     /// What a walk backwards knows of the cotangent of each node, kept for the next one.
     pub cotangents: Vec<Cotangent>,
     /// What the executor keeps from run to run.

@@ -126,6 +126,9 @@ pub trait Unary<T: Element>: Sized + 'static {
     const READS: Reads;
     /// Whether to compile the value for wide vectors too. Worth it where it is a few instructions, without a call.
     const WIDE: bool = false;
+    /// Whether the value is the same bits with every instruction set, so that a number may be computed with any.
+    #[doc(hidden)]
+    const EXACT: bool = true;
     /// The value for one element.
     fn eval(x: T) -> Self::Output;
     /// The value by instructions that the crate has picked.
@@ -162,6 +165,9 @@ pub trait Binary<T: Element>: Sized + 'static {
     const READS: Reads;
     /// Whether to compile the value for wide vectors too. Worth it where it is a few instructions, without a call.
     const WIDE: bool = false;
+    /// Whether the value is the same bits with every instruction set, so that a number may be computed with any.
+    #[doc(hidden)]
+    const EXACT: bool = true;
     /// The value for one pair of elements.
     fn eval(a: T, b: T) -> Self::Output;
     /// The value by instructions that the crate has picked.
@@ -193,6 +199,9 @@ pub trait Ternary<A: Element, T: Element>: Sized + 'static {
     const READS: Reads;
     /// Whether to compile the value for wide vectors too. Worth it where it is a few instructions, without a call.
     const WIDE: bool = false;
+    /// Whether the value is the same bits with every instruction set, so that a number may be computed with any.
+    #[doc(hidden)]
+    const EXACT: bool = true;
     /// The value for one triple of elements.
     fn eval(a: A, b: T, c: T) -> T;
     /// The value by instructions that the crate has picked.

@@ -319,7 +319,7 @@ fn number_of<T: Element>(bits: u64) -> T {
 /// The value of an operation of one operand, where that is a few instructions: others are computed by their kernel, which
 /// may round otherwise than the same formula here.
 const fn single1<T: Element, O: Unary<T>>() -> Single {
-    if !O::WIDE {
+    if !(O::WIDE && O::EXACT) {
         return None;
     }
     Some(|x, _| bits_of(O::eval(number_of(x))))
@@ -327,7 +327,7 @@ const fn single1<T: Element, O: Unary<T>>() -> Single {
 
 /// As [`single1`], of two operands.
 const fn single2<T: Element, O: Binary<T>>() -> Single {
-    if !O::WIDE {
+    if !(O::WIDE && O::EXACT) {
         return None;
     }
     Some(|x, y| bits_of(O::eval(number_of(x), number_of(y))))

@@ -42,10 +42,6 @@ impl AnyStorage {
     pub fn is_unique(&self) -> bool {
         with_any!(self, s => Arc::strong_count(s) == 1)
     }
-
-    fn bytes(&self) -> usize {
-        with_any!(self, s => s.capacity()) * self.dtype().size()
-    }
 }
 
 /// Four size classes an octave: at most a quarter of a buffer is unused.
@@ -99,15 +95,6 @@ impl Pool {
     /// Notes that so many bytes are in use besides, for a while.
     pub fn note(&mut self, bytes: usize) {
         self.peak = self.peak.max(self.live + bytes);
-    }
-
-    /// Takes a buffer that [`acquire`](Pool::acquire) gave back, if nobody else can see it any more.
-    pub fn release(&mut self, storage: AnyStorage) {
-        // A buffer is in use as long as anyone can see it: a view of it, a leaf, a tensor.
-        if storage.is_unique() {
-            self.live = self.live.saturating_sub(storage.bytes());
-        }
-        self.recycle(storage);
     }
 
     /// Takes any buffer whose capacity is that of a size class, if nobody else can see it any more.
@@ -167,8 +154,8 @@ mod tests {
         let second = pool.acquire(Dtype::F32, 100);
         let peak = pool.peak();
         let shared = first.clone();
-        pool.release(first); // someone else can see it: it must not be handed out again
-        pool.release(second);
+        pool.recycle(first); // someone else can see it: it must not be handed out again
+        pool.recycle(second);
         assert_eq!(
             pool.shelves[Dtype::F32 as usize]
                 .iter()
@@ -180,7 +167,7 @@ mod tests {
         let third = pool.acquire(Dtype::F32, 97);
         assert_eq!(with_any!(&third, s => s.len()), 97);
         assert_eq!(pool.peak(), peak);
-        pool.release(third);
+        pool.recycle(third);
         pool.end_cycle();
         pool.end_cycle();
         assert_eq!(

@@ -1,5 +1,6 @@
 //! From a recipe to instructions of the machine: stages, registers, and where inputs may be overwritten.
 
+use super::order::{Held, Position, Step};
 use super::reducer::reducer;
 use super::sums_together;
 use super::{
@@ -13,18 +14,6 @@ use std::collections::HashMap;
 /// Bytes of a first-level cache that registers should not exceed.
 const NEAR: usize = 24 * 1024;
 const ALIGNMENT: usize = 64;
-
-/// The order in which instructions run: by stage, and in a stage those of row values first.
-type Position = (usize, bool, usize);
-
-/// An instruction, as it will run.
-#[derive(Clone, Copy)]
-enum Step {
-    /// The instruction of the recipe with this number.
-    Make(usize),
-    Spread(Arg),
-    Gather(usize),
-}
 
 impl Recipe {
     /// Compiles the recipe.
@@ -64,14 +53,6 @@ struct Compiler {
     free: HashMap<usize, Vec<Slot>>,
     registers: usize,
     work: usize,
-}
-
-/// What a register holds.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Held {
-    Value(usize),
-    Spread(Arg, usize),
-    Gathered(usize, usize),
 }
 
 fn aligned(bytes: usize) -> usize {

@@ -7,6 +7,7 @@
 
 mod compile;
 mod machine;
+mod order;
 mod recipe;
 mod reducer;
 
@@ -175,11 +176,6 @@ impl Pass {
     /// Pairs of an output and an input of the same size that may be one and the same memory.
     pub fn overwrites(&self) -> &[(usize, usize)] {
         &self.overwrites
-    }
-
-    /// The type and number of elements of each output.
-    pub fn outputs(&self) -> &[(Dtype, usize)] {
-        &self.outputs
     }
 
     /// The bytes that it reads of an input.

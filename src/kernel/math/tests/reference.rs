@@ -6,14 +6,14 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Double(pub f64, pub f64);
 
-const LN_2: Double = Double(0.693_147_180_559_945_3, 2.319_046_813_846_299_6e-17);
-const LN_10: Double = Double(2.302_585_092_994_045_7, -2.170_756_223_382_249_4e-16);
-const PI: Double = Double(3.141_592_653_589_793, 1.224_646_799_147_353_2e-16);
+const LN_2: Double = Double(std::f64::consts::LN_2, 2.319_046_813_846_299_6e-17);
+const LN_10: Double = Double(std::f64::consts::LN_10, -2.170_756_223_382_249_4e-16);
+const PI: Double = Double(std::f64::consts::PI, 1.224_646_799_147_353_2e-16);
 /// `sqrt(pi)`
 const ROOT_PI: Double = Double(1.772_453_850_905_516, -7.666_586_499_825_799e-17);
 /// `pi / 2` in three parts.
 const QUARTER: [f64; 3] = [
-    1.570_796_326_794_896_6,
+    std::f64::consts::FRAC_PI_2,
     6.123_233_995_736_766e-17,
     -1.497_384_904_859_169_8e-33,
 ];
