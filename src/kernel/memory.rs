@@ -106,21 +106,22 @@ impl Memory {
             // Never read nor written beyond the memory: that was asserted.
             memory.wrapping_add(region.start)
         };
-        let reads = reads.iter().map(|region| {
-            with_dtype!(region.dtype, T => {
+        // Pushed one by one: collecting into a `SmallVec` costs more than small steps do.
+        let mut slices: SmallVec<[Slice<'_>; 8]> = SmallVec::new();
+        for region in reads {
+            slices.push(with_dtype!(region.dtype, T => {
                 // SAFETY: the region lies within the memory and is aligned to a cache line; its bytes are initialized and valid
                 // elements (any bytes are numbers, truth values have their own memory); no region that is written meets it.
                 T::erase(unsafe { std::slice::from_raw_parts(pointer(region).cast::<T>(), region.len) })
-            })
-        });
-        let reads = reads.collect();
-        let writes = writes.iter().map(|region| {
-            with_dtype!(region.dtype, T => {
+            }));
+        }
+        let mut outputs: SmallVec<[SliceMut<'_>; 4]> = SmallVec::new();
+        for region in writes {
+            outputs.push(with_dtype!(region.dtype, T => {
                 // SAFETY: as above, and no other region meets one that is written, so the borrow is exclusive.
                 T::erase(unsafe { std::slice::from_raw_parts_mut(pointer(region).cast::<T>(), region.len) })
-            })
-        });
-        let writes = writes.collect();
+            }));
+        }
         // SAFETY: the working memory lies within the memory, is made of whole lines, and meets no region.
         let work = unsafe {
             std::slice::from_raw_parts_mut(
@@ -128,6 +129,6 @@ impl Memory {
                 work.len() / ALIGNMENT,
             )
         };
-        (reads, writes, work)
+        (slices, outputs, work)
     }
 }

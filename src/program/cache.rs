@@ -152,8 +152,10 @@ impl Graph {
         let mut results = plan.results(&mut self.pool);
         self.pool.note(plan.numbers + plan.truths);
         let outcome = {
-            let given = plan.inputs.iter().map(|given| self.read(given));
-            let inputs: SmallVec<[Slice<'_>; 16]> = given.collect();
+            let mut inputs: SmallVec<[Slice<'_>; 16]> = SmallVec::new();
+            for given in &plan.inputs {
+                inputs.push(self.read(given));
+            }
             plan.execute(&mut Frame {
                 inputs: &inputs,
                 results: &mut results,

@@ -153,7 +153,10 @@ impl Compiled {
             Source::Constant(storage) => storage.as_slice(),
             Source::Number(number) => number.as_slice(),
         };
-        let given: SmallVec<[Slice<'_>; 16]> = self.sources.iter().map(slice).collect();
+        let mut given: SmallVec<[Slice<'_>; 16]> = SmallVec::new();
+        for source in &self.sources {
+            given.push(slice(source));
+        }
         let outcome = self.plan.execute(&mut Frame {
             inputs: &given,
             results: &mut results,

@@ -144,8 +144,10 @@ impl Work {
                     data: slice(k),
                     layout: layout.clone(),
                 };
-                let inputs: SmallVec<[Input<'_>; 3]> =
-                    layouts.iter().enumerate().map(input).collect();
+                let mut inputs: SmallVec<[Input<'_>; 3]> = SmallVec::new();
+                for layout in layouts.iter().enumerate() {
+                    inputs.push(input(layout));
+                }
                 operation.forward(&inputs, Output { data: out })?;
             }
         }

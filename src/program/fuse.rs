@@ -7,7 +7,7 @@
 use super::access::{Reading, reading};
 use super::along::{Along, along};
 use crate::kernel::pass::{Class, LONGEST_ROW, sums_together};
-use crate::shape::{Layout, Shape};
+use crate::shape::Layout;
 use crate::tape::{Graph, Op};
 use smallvec::SmallVec;
 

@@ -143,14 +143,16 @@ impl Update {
                 Read::Constant(number) => pass::Given::Elements(number.as_slice()),
             }
         }
-        let inputs: SmallVec<[pass::Given<'_>; 16]> = self
-            .reads
-            .iter()
-            .map(|read| input(read, others, numbers))
-            .collect();
-        let output =
+        let mut inputs: SmallVec<[pass::Given<'_>; 16]> = SmallVec::new();
+        for read in &self.reads {
+            inputs.push(input(read, others, numbers));
+        }
+        let mut output =
             |&vector: &usize| T::erase::<SlicesMut<'_>>(std::mem::take(&mut vectors[vector]));
-        let mut outputs: SmallVec<[SliceMut<'_>; 4]> = self.writes.iter().map(output).collect();
+        let mut outputs: SmallVec<[SliceMut<'_>; 4]> = SmallVec::new();
+        for vector in &self.writes {
+            outputs.push(output(vector));
+        }
         self.pass.run(&inputs, &mut outputs, &mut []);
     }
 }

@@ -115,7 +115,9 @@ impl Pool {
     pub fn end_cycle(&mut self) {
         for shelf in self.shelves.iter_mut().flatten() {
             let idle = shelf.idle.min(shelf.free.len());
-            shelf.free.drain(..idle);
+            if idle > 0 {
+                shelf.free.drain(..idle);
+            }
             shelf.idle = shelf.free.len();
         }
         self.live = 0;

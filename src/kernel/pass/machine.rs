@@ -1,8 +1,6 @@
 //! Runs a compiled pass.
 
-use super::{
-    Access, BLOCK, Base, Given, Instruction, Line, Moves, Pass, Place, Slot, Source, Stage,
-};
+use super::{Access, BLOCK, Base, Given, Instruction, Line, Moves, Pass, Place, Slot, Stage};
 use crate::element::{Element, Slice, SliceMut, with_any, with_dtype};
 use crate::kernel::elementwise::Pointer;
 use crate::kernel::gather::Cursor;
@@ -52,50 +50,48 @@ pub(super) fn run(
 ) {
     assert!(inputs.len() == pass.inputs.len() && outputs.len() == pass.outputs.len());
     assert!(size_of_val(work) >= pass.work);
-    let output = |(output, &(dtype, len)): (&mut SliceMut<'_>, &(_, usize))| {
+    // Pushed one by one: collecting into a `SmallVec` costs more than small passes do.
+    let mut memory = Memory {
+        inputs: SmallVec::new(),
+        slices: inputs,
+        outputs: SmallVec::new(),
+        work: Shared(work.as_mut_ptr().cast()),
+    };
+    for (output, &(dtype, len)) in outputs.iter_mut().zip(&pass.outputs) {
         assert!(
             output.dtype() == dtype && output.len() == len,
             "an output that does not fit its pass"
         );
-        Shared(with_any!(output, s => s.as_mut_ptr().cast()))
-    };
-    let outputs: SmallVec<[Shared; 8]> =
-        outputs.iter_mut().zip(&pass.outputs).map(output).collect();
-    let input = |(k, (given, source)): (usize, (&Given<'_>, &Source))| match given {
-        Given::Elements(slice) => {
-            let needed = source.offset
-                + match source.access {
-                    Access::Flat => pass.rows * pass.width,
-                    Access::Row => pass.rows,
-                    Access::Column => pass.width,
-                    Access::Single => 1,
-                    Access::Strided(_) => 0,
-                };
-            assert!(
-                slice.dtype() == source.dtype && slice.len() >= needed,
-                "an input that does not fit its pass"
-            );
-            Shared(slice.as_ptr().cast_mut())
-        }
-        Given::Overwritten(output) => {
-            assert!(
-                pass.overwrites.contains(&(*output, k)),
-                "an input that must not be overwritten"
-            );
-            outputs[*output]
-        }
-    };
-    let memory = Memory {
-        inputs: inputs
-            .iter()
-            .zip(&pass.inputs)
-            .enumerate()
-            .map(input)
-            .collect(),
-        slices: inputs,
-        outputs: outputs.clone(),
-        work: Shared(work.as_mut_ptr().cast()),
-    };
+        memory
+            .outputs
+            .push(Shared(with_any!(output, s => s.as_mut_ptr().cast())));
+    }
+    for (k, (given, source)) in inputs.iter().zip(&pass.inputs).enumerate() {
+        memory.inputs.push(match given {
+            Given::Elements(slice) => {
+                let needed = source.offset
+                    + match source.access {
+                        Access::Flat => pass.rows * pass.width,
+                        Access::Row => pass.rows,
+                        Access::Column => pass.width,
+                        Access::Single => 1,
+                        Access::Strided(_) => 0,
+                    };
+                assert!(
+                    slice.dtype() == source.dtype && slice.len() >= needed,
+                    "an input that does not fit its pass"
+                );
+                Shared(slice.as_ptr().cast_mut())
+            }
+            Given::Overwritten(output) => {
+                assert!(
+                    pass.overwrites.contains(&(*output, k)),
+                    "an input that must not be overwritten"
+                );
+                memory.outputs[*output]
+            }
+        });
+    }
     if pass.rows * pass.width == 0 {
         return;
     }
@@ -251,7 +247,10 @@ impl<'a, 's> Machine<'a, 's> {
                 Base::Output(output) => memory.outputs[output].0,
             }
         };
-        let now: SmallVec<[*mut u8; 32]> = pass.places.iter().map(start).collect();
+        let mut now: SmallVec<[*mut u8; 32]> = SmallVec::new();
+        for place in &pass.places {
+            now.push(start(place));
+        }
         let mut moving: SmallVec<[(Place, Slot, *mut u8); 16]> = SmallVec::new();
         // In a space of one block nothing moves.
         if pass.rows > pass.block_rows || pass.width > pass.block_width {
@@ -266,6 +265,10 @@ impl<'a, 's> Machine<'a, 's> {
             Access::Strided(layout) => Cursor::at(layout, start),
             access => unreachable!("{access:?} is not gathered"),
         };
+        let mut cursors = SmallVec::new();
+        for input in &pass.cursors {
+            cursors.push(cursor(input));
+        }
         Machine {
             pass,
             memory,
@@ -273,7 +276,7 @@ impl<'a, 's> Machine<'a, 's> {
             now,
             moving,
             at: (0, 0),
-            cursors: pass.cursors.iter().map(cursor).collect(),
+            cursors,
         }
     }
 
