@@ -1,4 +1,4 @@
-//! Training steps and gradients, recorded anew each time, and the matrix products of two of them alone.
+//! Training steps and gradients, recorded anew each time and as programs that were recorded once, and the matrix products of two of them alone.
 //!
 //! Run with `cargo bench --bench workloads`; `RAYON_NUM_THREADS=1` for one thread. `benches/peers` runs the same beside other
 //! systems.
@@ -7,6 +7,8 @@
 mod data;
 #[path = "workloads/gemm.rs"]
 mod gemm;
+#[path = "workloads/program.rs"]
+mod program;
 #[path = "workloads/recorded.rs"]
 mod recorded;
 
@@ -14,12 +16,18 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use data::{Outcome, Setup};
 
 fn all(c: &mut Criterion) {
-    for &(name, setup) in recorded::WORKLOADS.iter().chain(gemm::WORKLOADS) {
-        // Nothing is set up for a workload that a filter passes by.
-        let mut run = None;
-        c.bench_function(name, |b| {
-            b.iter(run.get_or_insert_with(|| ready(name, setup)))
-        });
+    for (kind, workloads) in [
+        ("", recorded::WORKLOADS),
+        ("program/", program::WORKLOADS),
+        ("", gemm::WORKLOADS),
+    ] {
+        for &(name, setup) in workloads {
+            // Nothing is set up for a workload that a filter passes by.
+            let mut run = None;
+            c.bench_function(&format!("{kind}{name}"), |b| {
+                b.iter(run.get_or_insert_with(|| ready(name, setup)))
+            });
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub use element::{
 pub use error::{Error, ErrorKind};
 pub use nn::{Layer, Linear, Sequential};
 pub use op::Operand;
-pub use optim::{Adam, AdamW, Optimizer, Sgd};
+pub use optim::{Adam, AdamW, Optimizer, Sgd, TrainingProgram};
 pub use param::{
     Module, Param, ParamMut, ParamMuts, ParamRef, ParamRefs, Segment, Visitor, VisitorMut,
 };

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-systems=${SYSTEMS:-wengert candle burn dfdx pytorch torch.compile jax gemm}
+systems=${SYSTEMS:-wengert wengert-program candle burn dfdx pytorch torch.compile jax gemm}
 threads=${THREADS:-1 2}
 rounds=${ROUNDS:-3}
 

@@ -13,16 +13,16 @@ pub const WORKLOADS: Workloads = &[
     ("small_ops", || Box::new(small_ops())),
 ];
 
-fn tensor(shape: impl Into<Shape>, elements: Vec<f32>) -> Tensor {
+pub fn tensor(shape: impl Into<Shape>, elements: Vec<f32>) -> Tensor {
     Tensor::from_vec(shape, elements).expect("as many elements as the shape has")
 }
 
-fn labels(count: usize, classes: usize) -> Tensor<i64> {
+pub fn labels(count: usize, classes: usize) -> Tensor<i64> {
     let labels = data::labels(count, 2, classes).into_iter().map(i64::from);
     Tensor::from_vec([count], labels.collect()).expect("one axis")
 }
 
-fn linear(sizes: &[usize], layer: usize) -> Linear {
+pub fn linear(sizes: &[usize], layer: usize) -> Linear {
     let (weight, bias) = data::layer(sizes, layer);
     Linear {
         weight: Param::new(tensor([sizes[layer + 1], sizes[layer]], weight)),
@@ -31,7 +31,7 @@ fn linear(sizes: &[usize], layer: usize) -> Linear {
 }
 
 /// A training step gives no gradients away: what came of them shows in the losses of the next.
-fn trained(loss: f32) -> Outcome {
+pub fn trained(loss: f32) -> Outcome {
     Outcome {
         loss,
         gradient: [0.0; 3],

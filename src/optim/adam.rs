@@ -220,7 +220,7 @@ enum Decay {
 
 /// What the update of [`Adam`] or [`AdamW`] is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct AdamForm {
+pub struct AdamForm {
     decay: Decay,
     /// Whether the running mean of the gradient is nearer to what it was than to the gradient.
     keeps: bool,

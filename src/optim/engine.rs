@@ -7,17 +7,18 @@ use crate::program::Update;
 use crate::tape::Var;
 use crate::tensor::Storage;
 use smallvec::{SmallVec, smallvec};
+use std::sync::Arc;
 
 /// Running values: the family behind the state of a parameter.
 #[derive(Debug)]
 struct Buffers;
 impl Family for Buffers {
-    type Of<T: Element> = Vec<Storage<T>>;
+    type Of<T: Element> = Vec<Arc<Storage<T>>>;
 }
 
 /// What is remembered for a parameter.
 #[derive(Clone, Debug)]
-pub(crate) struct Slot {
+pub struct Slot {
     id: u64,
     /// Its group; `None` for the options that hold for all others.
     group: Option<usize>,
@@ -30,7 +31,7 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// The running values, each with as many elements as the parameter.
-    pub fn state<T: Float>(&mut self) -> &mut Vec<Storage<T>> {
+    pub fn state<T: Float>(&mut self) -> &mut Vec<Arc<Storage<T>>> {
         match T::peek_mut::<Buffers>(&mut self.state) {
             Some(state) => state,
             None => unreachable!("a parameter keeps its element type"),
@@ -58,11 +59,11 @@ struct Compiled<F> {
 
 /// An optimizer, but for the rule.
 #[derive(Clone, Debug)]
-pub(crate) struct Engine<R: Rule> {
+pub struct Engine<R: Rule> {
     pub rule: R,
     groups: Vec<Group<R>>,
     /// The parameters seen so far.
-    pub slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     updates: Vec<Compiled<R::Form>>,
 }
 
@@ -157,12 +158,22 @@ impl<R: Rule> Engine<R> {
         path: &Path,
         expected: usize,
     ) -> Result<usize, String> {
-        let at = match find(&self.slots, expected, param.id(), |slot| slot.id) {
+        self.slot_of::<T>(param.id(), param.value().len(), path, expected)
+    }
+
+    /// As [`slot`](Engine::slot), for a parameter of this identity and so many elements.
+    pub(super) fn slot_of<T: Float>(
+        &mut self,
+        id: u64,
+        len: usize,
+        path: &Path,
+        expected: usize,
+    ) -> Result<usize, String> {
+        let at = match find(&self.slots, expected, id, |slot| slot.id) {
             Some(at) => at,
-            None => self.remember(param, path),
+            None => self.remember::<T>(id, path),
         };
         let buffers = self.rule(self.slots[at].group).buffers();
-        let len = param.value().len();
         let state = self.slots[at].state::<T>();
         if let Some(buffer) = state.iter().find(|buffer| buffer.len() != len) {
             return Err(format!(
@@ -173,14 +184,14 @@ impl<R: Rule> Engine<R> {
         }
         // Options that came after the first step may want other running values.
         if state.len() != buffers {
-            state.resize_with(buffers, || Storage::zeroed(len, len));
+            state.resize_with(buffers, || Arc::new(Storage::zeroed(len, len)));
         }
         Ok(at)
     }
 
     /// Makes the slot of a parameter.
     #[cold]
-    fn remember<T: Float>(&mut self, param: &Param<T>, path: &Path) -> usize {
+    fn remember<T: Float>(&mut self, id: u64, path: &Path) -> usize {
         let name = join(path);
         let groups = self.groups.iter().enumerate();
         let group = groups
@@ -188,13 +199,18 @@ impl<R: Rule> Engine<R> {
             .max_by_key(|(_, group)| group.prefix.len())
             .map(|(i, _)| i);
         self.slots.push(Slot {
-            id: param.id(),
+            id,
             group,
             time: 0,
             state: T::erase::<Buffers>(Vec::new()),
             update: 0,
         });
         self.slots.len() - 1
+    }
+
+    /// The slot of the parameter with this identity, most often the one at `expected`.
+    pub(super) fn known(&self, id: u64, expected: usize) -> Option<usize> {
+        find(&self.slots, expected, id, |slot| slot.id)
     }
 
     /// What the numbers of a slot's next step depend on, besides the options: its group and the
@@ -276,7 +292,8 @@ impl<R: Rule> Engine<R> {
             let numbers: SmallVec<[T; 8]> = numbers.iter().map(|&number| T::of(number)).collect();
             let mut vectors: SmallVec<[&mut [T]; 4]> = smallvec![parameter];
             let state = self.slots[slot].state::<T>().iter_mut();
-            vectors.extend(state.map(|buffer| &mut **buffer));
+            // A clone of the optimizer shares them until one of the two goes on.
+            vectors.extend(state.map(|buffer| &mut Arc::make_mut(buffer)[..]));
             self.updates[update]
                 .update
                 .run(&mut vectors, &[gradient], &numbers);

@@ -2,15 +2,18 @@
 
 mod adam;
 mod engine;
+mod exchange;
 mod operation;
 mod rule;
 mod sgd;
 mod step;
 #[cfg(test)]
 mod tests;
+mod training;
 
 pub use adam::{Adam, AdamOptions, AdamW};
 pub use sgd::{Sgd, SgdOptions};
+pub use training::TrainingProgram;
 
 use crate::param::Module;
 use crate::transform::Gradients;
@@ -55,7 +58,8 @@ pub trait Optimizer {
 }
 
 /// An optimizer whose update can be recorded as a part of a program.
-pub(crate) trait Stepping: Optimizer {
+#[doc(hidden)]
+pub trait Stepping: Optimizer {
     type Rule: Rule;
 
     /// Its options, the state of parameters, and how an update is recorded.

@@ -7,10 +7,11 @@ use smallvec::SmallVec;
 use std::fmt;
 
 /// The numbers that an update is given at each step: rates, corrections, factors.
-pub(crate) type Numbers = SmallVec<[f64; 8]>;
+pub type Numbers = SmallVec<[f64; 8]>;
 
 /// What an update computes.
-pub(crate) struct Updated<T: Float> {
+#[derive(Debug)]
+pub struct Updated<T: Float> {
     pub parameter: Var<T>,
     /// The running values, in the order in which they were given.
     pub state: Overwriting<T>,
@@ -18,7 +19,7 @@ pub(crate) struct Updated<T: Float> {
 
 /// The options that decide which operations an update is made of. All others reach it as numbers,
 /// so that what was recorded for a form serves whatever they are.
-pub(crate) trait Form: Copy + PartialEq + fmt::Debug {
+pub trait Form: Copy + PartialEq + fmt::Debug + Send + Sync + 'static {
     /// Records the update of a parameter: elementwise, so that with all of its operations it is one
     /// pass, and such that each running value, and then the parameter, is read no more once its
     /// successor is there. `state` are as many as [`Rule::buffers`] says, of the shape of the
@@ -33,7 +34,7 @@ pub(crate) trait Form: Copy + PartialEq + fmt::Debug {
 }
 
 /// An update rule: the options of an optimizer, and what they do to a parameter.
-pub(crate) trait Rule: Clone + fmt::Debug {
+pub trait Rule: Clone + fmt::Debug {
     /// The name of the optimizer in messages.
     const NAME: &'static str;
     type Form: Form;

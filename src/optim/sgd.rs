@@ -146,7 +146,7 @@ impl SgdOptions {
 
 /// What the update of [`Sgd`] is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct SgdForm {
+pub struct SgdForm {
     momentum: bool,
     nesterov: bool,
     weight_decay: bool,

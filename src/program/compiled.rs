@@ -134,6 +134,57 @@ impl Compiled {
         }
     }
 
+    /// Lets the value of a target take the place of an input: the number of the result that it is then, which must hold the
+    /// input before a run. `None` if it cannot.
+    pub fn overwrite(&mut self, target: usize, input: usize) -> Option<usize> {
+        let Place::Result(result) = self.targets[target].place else {
+            return None;
+        };
+        let is_input = |source: &Source| matches!(source, Source::Input(k) if *k == input);
+        let read = self.sources.iter().position(is_input)?;
+        let alone = self
+            .targets
+            .iter()
+            .filter(|t| t.place == Place::Result(result))
+            .count()
+            == 1;
+        let whole = self.targets[target].layout.is_none();
+        let can = alone && whole && self.plan.overwrite(result, read as u32);
+        can.then_some(result as usize)
+    }
+
+    /// Runs it with results that were put in place before: afterwards they are the values of targets.
+    pub fn run_over(
+        &self,
+        inputs: &[Slice<'_>],
+        results: &mut Results,
+        memory: &mut Memory,
+    ) -> Result<(), String> {
+        let mut given: SmallVec<[Slice<'_>; 64]> = SmallVec::new();
+        for source in &self.sources {
+            given.push(match source {
+                &Source::Input(k) => inputs[k].briefly(),
+                Source::Parameter(_) => unreachable!("every parameter is an input"),
+                Source::Constant(storage) => storage.as_slice(),
+                Source::Number(number) => number.as_slice(),
+            });
+        }
+        let outcome = self.plan.execute(&mut Frame {
+            inputs: &given,
+            results,
+            memory,
+        });
+        outcome.map_err(|fault| self.describe(&fault))
+    }
+
+    /// The result that a target is, if it is computed.
+    pub fn result(&self, target: usize) -> Option<usize> {
+        match self.targets[target].place {
+            Place::Result(result) => Some(result as usize),
+            _ => None,
+        }
+    }
+
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan

@@ -43,6 +43,20 @@ impl Plan {
             .collect()
     }
 
+    /// As [`results`](Plan::results), into a list that is kept, and but for those that are put there otherwise.
+    pub fn results_but(
+        &self,
+        pool: &mut Pool,
+        results: &mut Results,
+        otherwise: impl Fn(usize) -> bool,
+    ) {
+        results.clear();
+        for (result, kept) in self.results.iter().enumerate() {
+            let fresh = !otherwise(result);
+            results.push(fresh.then(|| pool.acquire(kept.dtype, kept.len)));
+        }
+    }
+
     /// Runs all steps.
     pub fn execute(&self, frame: &mut Frame<'_, '_>) -> Result<(), Fault> {
         frame.memory.reserve(self.numbers, self.truths);

@@ -22,10 +22,13 @@ mod reference;
 mod update;
 mod value;
 
+pub(crate) use compiled::{Compiled, Scratch};
+pub(crate) use execute::Results;
 pub use explain::Explanation;
 pub use fetch::{Fetch, Outputs};
 pub use input::{Input, Inputs, Size, Sizes};
 pub use nonfinite::{NonFinite, Observed};
 pub use profile::{KernelTime, LineTime, Profile};
 pub use recorded::{Program, Recorder};
-pub(crate) use update::{Overwriting, Update};
+pub use update::Overwriting;
+pub(crate) use update::Update;

@@ -39,17 +39,17 @@ impl Graph {
         let mut pending = 0;
         let mut order = Vec::new();
         for &target in targets {
-            let missing = self.values[target as usize].is_none();
+            let missing = !self.is_there(target);
             pending += usize::from(missing && marks[target as usize] == 0);
             marks[target as usize] |= NEEDED | KEPT;
         }
         let mut index = last;
         while pending > 0 {
-            if marks[index as usize] != 0 && self.values[index as usize].is_none() {
+            if marks[index as usize] != 0 && !self.is_there(index) {
                 pending -= 1;
                 order.push(index);
                 for &input in &self.nodes[index as usize].inputs {
-                    let missing = self.values[input as usize].is_none();
+                    let missing = !self.is_there(input);
                     pending += usize::from(missing && marks[input as usize] == 0);
                     marks[input as usize] |= NEEDED;
                 }
@@ -67,6 +67,11 @@ impl Graph {
             .map(|&node| marks[node as usize] & KEPT != 0)
             .collect();
         Needed { order, kept }
+    }
+
+    /// Whether a node need not be computed: its value is there, or will be when a program runs.
+    fn is_there(&self, node: u32) -> bool {
+        self.values[node as usize].is_some() || matches!(self.nodes[node as usize].op, Op::Leaf)
     }
 
     /// Calls `keep` with the nodes whose values the rule of a node would read.

@@ -120,6 +120,55 @@ impl Plan {
         self.numbers + self.truths + self.results.iter().map(kept).sum::<usize>()
     }
 
+    /// Lets a result take the place of an input: the run finds the input where the result will be. Returns whether it can: no step
+    /// may read the input after the result is written.
+    pub fn overwrite(&mut self, result: u32, input: u32) -> bool {
+        let (old, new) = (Place::Input(input), Place::Result(result));
+        let Some(writer) = self
+            .steps
+            .iter()
+            .position(|step| step.writes.contains(&new))
+        else {
+            return false;
+        };
+        let last = self
+            .steps
+            .iter()
+            .rposition(|step| step.reads.contains(&old));
+        let fetched = self.fetched.iter().any(|fetched| fetched.place == old);
+        // What can fail must come before anything is overwritten.
+        let mut later = self.steps[writer + 1..].iter();
+        let fails = later.any(|step| matches!(step.work, Work::Call { .. }));
+        if fails || fetched || last.is_none_or(|last| last > writer) {
+            return false;
+        }
+        if last == Some(writer) {
+            let step = &mut self.steps[writer];
+            let output = step
+                .writes
+                .iter()
+                .position(|&place| place == new)
+                .unwrap_or_default();
+            let mut reads = (0..step.reads.len()).filter(|&k| step.reads[k] == old);
+            let (Some(read), None, Work::Pass(pass)) = (reads.next(), reads.next(), &step.work)
+            else {
+                return false;
+            };
+            let taken = step.overwritten.contains(&Some(output as u16));
+            if taken || !pass.overwrites().contains(&(output, read)) {
+                return false;
+            }
+            step.overwritten[read] = Some(output as u16);
+        }
+        for step in &mut self.steps[..writer] {
+            step.reads
+                .iter_mut()
+                .filter(|place| **place == old)
+                .for_each(|place| *place = new);
+        }
+        true
+    }
+
     /// A node that the plan computes.
     pub fn named(&self, node: u32) -> Option<&Named> {
         let at = self.named.binary_search_by_key(&node, |named| named.node);

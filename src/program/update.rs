@@ -21,7 +21,7 @@ enum Read {
 }
 
 /// What is recorded of an update: the new value of each vector that is overwritten, in their order.
-pub(crate) type Overwriting<T> = SmallVec<[Var<T>; 4]>;
+pub type Overwriting<T> = SmallVec<[Var<T>; 4]>;
 
 /// One pass that overwrites vectors of equal length. Numbers are given anew at each run.
 #[derive(Clone, Debug)]

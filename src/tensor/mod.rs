@@ -57,6 +57,22 @@ impl<T: Element> Tensor<T> {
         Tensor { storage, layout }
     }
 
+    /// Makes the storage hold these elements in row-major order, nothing else, and nobody else see it.
+    pub(crate) fn settle(&mut self) {
+        let whole = self.layout.offset() == 0
+            && self.storage.len() == self.shape().size()
+            && self.layout.is_contiguous();
+        if !whole || Arc::get_mut(&mut self.storage).is_none() {
+            let storage = Arc::new(Storage::copy_of(&self.to_vec()));
+            *self = Tensor::from_parts(storage, Layout::contiguous(self.shape().clone()));
+        }
+    }
+
+    /// Exchanges the storage, which must hold as many elements in row-major order by the time anybody looks.
+    pub(crate) fn exchange(&mut self, storage: &mut Arc<Storage<T>>) {
+        std::mem::swap(&mut self.storage, storage);
+    }
+
     /// The storage and the layout.
     pub(crate) fn into_parts(self) -> (Arc<Storage<T>>, Layout) {
         (self.storage, self.layout)

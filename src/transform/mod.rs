@@ -7,5 +7,6 @@ mod model_tests;
 mod parameters;
 mod step;
 
+pub(crate) use gradient::pull_back;
 pub use model::{value_and_grad, value_and_grad_with};
 pub use step::{Gradients, Step};

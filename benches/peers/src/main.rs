@@ -6,6 +6,8 @@
 mod data;
 #[path = "../../workloads/gemm.rs"]
 mod gemm;
+#[path = "../../workloads/program.rs"]
+mod program;
 #[path = "../../workloads/recorded.rs"]
 mod recorded;
 
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 /// Each system with its workloads.
 const SYSTEMS: &[(&str, Workloads)] = &[
     ("wengert", recorded::WORKLOADS),
+    ("wengert-program", program::WORKLOADS),
     ("candle", candle::WORKLOADS),
     ("burn", burn::WORKLOADS),
     ("dfdx", dfdx::WORKLOADS),

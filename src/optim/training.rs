@@ -1,0 +1,516 @@
+//! A whole training step as one program: forward, backward and the update of every parameter.
+
+use super::Stepping;
+use super::engine::Engine;
+use super::exchange::Exchange;
+use super::rule::{Numbers, Rule};
+use crate::element::{Any, AnyNumber, Element, Float, Number, Slice, with_any, with_float};
+use crate::error::{Error, ErrorKind};
+use crate::op;
+use crate::param::{Module, ParamMut, ParamRef, Path, Segment, Visitor, VisitorMut, join};
+use crate::program::{Compiled, Inputs, Results, Scratch};
+use crate::tape::{AnyVar, Tape, Var};
+use crate::tensor::{AnyStorage, Storage, Storages};
+use crate::transform::pull_back;
+use smallvec::SmallVec;
+use std::any::Any as AnyType;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+/// A training step that is recorded once for each size of batch, and then run without recording: the loss, its gradients, and the
+/// optimizer's update, in which parameters and their state are overwritten where they lie.
+///
+/// What it does to the model is what [`value_and_grad`](crate::value_and_grad) and [`Optimizer::step`](crate::Optimizer::step) do.
+///
+/// ```
+/// use wengert::prelude::*;
+/// # fn main() -> Result<(), Error> {
+/// let x = Tensor::from([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+/// let y = Tensor::from([[0.0], [1.0], [1.0], [1.0]]);
+/// let mut model = Linear::new(2, 1, &mut wengert::rng(0));
+/// let mut adam = Adam::new(0.1);
+/// let inputs = (ProgramInput::batch([2]), ProgramInput::batch([1]));
+/// let mut program = TrainingProgram::new(inputs, |model: &Linear, (x, y)| {
+///     loss::binary_cross_entropy_with_logits(model.forward(x), y)
+/// });
+/// let first = program.run(&mut model, &mut adam, (&x, &y))?;
+/// for _ in 0..100 {
+///     program.run(&mut model, &mut adam, (&x, &y))?;
+/// }
+/// assert!(program.run(&mut model, &mut adam, (&x, &y))? < 0.3 * first);
+/// # Ok(())
+/// # }
+/// ```
+pub struct TrainingProgram<I, F> {
+    inputs: I,
+    loss: F,
+    recorded: Vec<Recorded>,
+    scratch: Scratch,
+}
+
+/// A step for one size of batch.
+struct Recorded {
+    batch: Option<usize>,
+    compiled: Compiled,
+    /// How many inputs the program has.
+    inputs: usize,
+    /// The parameters that it reads, in the order of the visit.
+    params: Vec<Known>,
+    /// For each group of parameters that have made equally many steps: the place of one of its trained parameters.
+    moments: Vec<usize>,
+    /// The types of the numbers, and which number of which moment each is.
+    numbers: Vec<(crate::Dtype, usize, usize)>,
+    /// Storages that lie in the model while its own are in the program, by parameter and buffer.
+    spare: Vec<AnyStorage>,
+    /// For each parameter and buffer that is not overwritten in place: its storage, while the program runs.
+    held: Vec<Option<AnyStorage>>,
+    results: Results,
+    values: Vec<AnyNumber>,
+}
+
+/// A parameter of a recorded step.
+pub(super) struct Known {
+    pub id: u64,
+    /// What is trained, and how.
+    pub trained: Option<Trained>,
+}
+
+pub(super) struct Trained {
+    moment: usize,
+    pub buffers: usize,
+    form: Box<dyn AnyType + Send>,
+    /// For the parameter and its state: the result that it is.
+    pub results: SmallVec<[(usize, bool); 4]>,
+}
+
+/// The parameters that were used on a tape.
+struct Used<'m> {
+    path: Path,
+    bindings: &'m [(u64, u32)],
+    found: Vec<(u64, u32, bool, Path)>,
+    /// The names of those that are trained but were not used.
+    unused: Vec<String>,
+}
+
+impl<'a> Visitor<'a> for Used<'_> {
+    fn enter(&mut self, segment: Segment) {
+        self.path.push(segment);
+    }
+    fn leave(&mut self) {
+        self.path.pop();
+    }
+    fn param(&mut self, param: ParamRef<'a>) {
+        let (id, trainable) = with_any!(param, p => (p.id(), p.is_trainable()));
+        match self.bindings.iter().find(|binding| binding.0 == id) {
+            Some(&(_, leaf)) => self.found.push((id, leaf, trainable, self.path.clone())),
+            None if trainable => self.unused.push(join(&self.path)),
+            None => {}
+        }
+    }
+}
+
+impl<I: Inputs, F> TrainingProgram<I, F> {
+    /// A step that makes the loss smaller, a scalar that `loss` records from the model and the inputs. It is recorded when it first
+    /// runs.
+    pub fn new<M, T>(inputs: I, loss: F) -> Self
+    where
+        M: Module,
+        T: Float,
+        F: Fn(&M, I::Vars) -> Var<T>,
+    {
+        TrainingProgram {
+            inputs,
+            loss,
+            recorded: Vec::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Makes a step: the loss before it.
+    ///
+    /// # Panics
+    /// Where recording does: if the loss is no scalar, or does not depend on a parameter that is to be trained.
+    ///
+    /// # Errors
+    /// If a tensor does not have the shape of its input, or an index that an operation is given is out of range; then the model
+    /// stays as it was.
+    #[track_caller]
+    pub fn run<M, T, O>(
+        &mut self,
+        model: &mut M,
+        optimizer: &mut O,
+        tensors: I::Tensors<'_>,
+    ) -> Result<T, Error>
+    where
+        M: Module,
+        T: Float,
+        O: Stepping,
+        F: Fn(&M, I::Vars) -> Var<T>,
+    {
+        let engine = optimizer.engine();
+        if let Some(fault) = engine.fault() {
+            panic!("{}: {fault}", O::Rule::NAME);
+        }
+        let TrainingProgram {
+            inputs,
+            loss,
+            recorded,
+            scratch,
+        } = self;
+        inputs.given(tensors, |slices, batch| {
+            let known = recorded.iter().position(|r| r.batch == batch);
+            let known = match known.filter(|&at| recorded[at].serves(model, engine)) {
+                Some(at) => at,
+                None => {
+                    recorded.retain(|r| r.batch != batch);
+                    let fresh = Recorded::new(inputs, batch, model, engine, loss)?;
+                    recorded.push(fresh);
+                    recorded.len() - 1
+                }
+            };
+            recorded[known].run(model, engine, slices, scratch)
+        })
+    }
+}
+
+impl Recorded {
+    fn new<I: Inputs, M: Module, T: Float, R: Rule>(
+        inputs: &I,
+        batch: Option<usize>,
+        model: &M,
+        engine: &mut Engine<R>,
+        loss: &impl Fn(&M, I::Vars) -> Var<T>,
+    ) -> Result<Self, Error> {
+        let tape = Tape::new();
+        tape.set_recording(true);
+        let mut leaves = Vec::new();
+        let vars = inputs.leaves(*tape, batch.unwrap_or(0), &mut |leaf| leaves.push(leaf));
+        let loss = loss(model, vars);
+        assert!(
+            loss.tape() == *tape,
+            "training: the loss is a variable of another tape"
+        );
+        let shape = loss.shape();
+        assert!(
+            shape.rank() == 0,
+            "training: the loss has shape {shape}, but must be a scalar: take its mean"
+        );
+        let bindings = tape.arena("training").graph.borrow().bindings.clone();
+        let mut used = Used {
+            path: Path::new(),
+            bindings: &bindings,
+            found: Vec::new(),
+            unused: Vec::new(),
+        };
+        model.visit(&mut used);
+        let Used { found, unused, .. } = used;
+        let wanted: Vec<AnyVar> = found
+            .iter()
+            .filter(|f| f.2)
+            .map(|f| tape.var(f.1))
+            .collect();
+        let gradients = match &wanted[..] {
+            [] => SmallVec::new(),
+            wanted => pull_back(loss.erase(), op::seed(loss.erase()), wanted),
+        };
+        let unreached = found
+            .iter()
+            .filter(|f| f.2)
+            .zip(&gradients)
+            .filter(|(_, g)| g.is_none());
+        let unreached: Vec<String> = unused
+            .into_iter()
+            .chain(unreached.map(|(f, _)| join(&f.3)))
+            .collect();
+        assert!(
+            unreached.is_empty(),
+            "{}: the loss does not depend on {}: freeze what is not to be trained",
+            R::NAME,
+            unreached.join(", ")
+        );
+        // The leaves that a run is given, in this order: inputs, parameters, state, numbers.
+        let mut given = leaves.clone();
+        given.extend(found.iter().map(|f| f.1));
+        let mut targets = vec![loss.erase().index];
+        let mut updates: Vec<(usize, usize, usize)> = Vec::new();
+        let mut moments: Vec<((Option<usize>, u64), usize)> = Vec::new();
+        let mut leaves_of: Vec<(usize, crate::Dtype, Vec<AnyVar>)> = Vec::new();
+        let mut numbers = Vec::new();
+        let mut number_leaves = Vec::new();
+        let mut params = Vec::new();
+        let mut gradient = gradients.iter().flatten();
+        for (at, (id, leaf, trainable, path)) in found.iter().enumerate() {
+            if !trainable {
+                params.push(Known {
+                    id: *id,
+                    trained: None,
+                });
+                continue;
+            }
+            let Some(gradient) = gradient.next() else {
+                unreachable!("a gradient for each trained parameter")
+            };
+            let parameter = tape.var(*leaf);
+            with_float!(parameter.dtype(), U => {
+                let parameter: Var<U> = parameter.assume();
+                let shape = parameter.shape();
+                let slot = engine
+                    .slot_of::<U>(*id, shape.size(), path, params.len())
+                    .map_err(|message| Error::new(ErrorKind::Shape, format!("{}: {message}", R::NAME)))?;
+                let moment = engine.moment(slot);
+                let m = moments.iter().position(|known| known.0 == moment).unwrap_or_else(|| {
+                    moments.push((moment, at));
+                    moments.len() - 1
+                });
+                let dtype = U::DTYPE;
+                let of = leaves_of.iter().position(|l| l.0 == m && l.1 == dtype).unwrap_or_else(|| {
+                    let count = engine.numbers(slot).len();
+                    let vars: Vec<AnyVar> = (0..count)
+                        .map(|k| {
+                            numbers.push((dtype, m, k));
+                            let var = tape.awaited::<U>(&crate::Shape::scalar()).erase();
+                            number_leaves.push(var.index);
+                            var
+                        })
+                        .collect();
+                    leaves_of.push((m, dtype, vars));
+                    leaves_of.len() - 1
+                });
+                let vars: Vec<Var<U>> = leaves_of[of].2.iter().map(|v| v.assume()).collect();
+                let buffers = engine.slots[slot].state::<U>().len();
+                let state: Vec<Var<U>> = (0..buffers).map(|_| tape.awaited::<U>(&shape)).collect();
+                let updated = engine.record(slot, parameter, gradient.assume(), &state, &vars);
+                let first = targets.len();
+                targets.push(updated.parameter.erase().index);
+                updates.push((first, leaves.len() + at, at));
+                for (k, (old, new)) in state.iter().zip(&updated.state).enumerate() {
+                    targets.push(new.erase().index);
+                    updates.push((first + 1 + k, given.len(), at));
+                    given.push(old.erase().index);
+                }
+                params.push(Known {
+                    id: *id,
+                    trained: Some(Trained {
+                        moment: m,
+                        buffers,
+                        form: Box::new(engine.form(slot)),
+                        results: SmallVec::new(),
+                    }),
+                });
+            });
+        }
+        given.extend(&number_leaves);
+        let arena = tape.arena("training");
+        let mut graph = arena.graph.borrow_mut();
+        let mut compiled = Compiled::new(&mut graph, &targets, &given);
+        for (target, input, at) in updates {
+            let in_place = compiled.overwrite(target, input);
+            let result = compiled.result(target).expect("an update is computed");
+            if let Some(trained) = &mut params[at].trained {
+                trained.results.push((result, in_place.is_some()));
+            }
+        }
+        Ok(Recorded {
+            batch,
+            compiled,
+            inputs: leaves.len(),
+            params,
+            moments: moments.into_iter().map(|(_, at)| at).collect(),
+            numbers,
+            spare: Vec::new(),
+            held: Vec::new(),
+            results: Results::new(),
+            values: Vec::new(),
+        })
+    }
+}
+
+/// Whether a model has the parameters of a recorded step.
+struct Same<'r, R: Rule> {
+    recorded: &'r Recorded,
+    engine: &'r Engine<R>,
+    next: usize,
+    same: bool,
+}
+
+impl<'a, R: Rule> Visitor<'a> for Same<'_, R> {
+    fn enter(&mut self, _segment: Segment) {}
+    fn leave(&mut self) {}
+    fn param(&mut self, param: ParamRef<'a>) {
+        let (id, trainable) = with_any!(param, p => (p.id(), p.is_trainable()));
+        let known = self
+            .recorded
+            .params
+            .get(self.next)
+            .filter(|known| known.id == id);
+        let Some(known) = known else {
+            self.same &= !trainable;
+            return;
+        };
+        self.same &= trainable == known.trained.is_some();
+        if let Some(trained) = &known.trained {
+            self.same &= self.trains(id, trained);
+        }
+        self.next += 1;
+    }
+}
+
+impl<R: Rule> Same<'_, R> {
+    /// Whether the optimizer does with a parameter what was recorded.
+    fn trains(&self, id: u64, trained: &Trained) -> bool {
+        let Some(slot) = self.engine.known(id, self.next) else {
+            return false;
+        };
+        let first = self.recorded.params[self.recorded.moments[trained.moment]].id;
+        let first = self
+            .engine
+            .known(first, self.recorded.moments[trained.moment]);
+        let together =
+            first.is_some_and(|first| self.engine.moment(first) == self.engine.moment(slot));
+        together && trained.form.downcast_ref() == Some(&self.engine.form(slot))
+    }
+}
+
+impl Recorded {
+    /// Whether it is the step of this model and optimizer.
+    fn serves<R: Rule>(&self, model: &impl Module, engine: &Engine<R>) -> bool {
+        let mut same = Same {
+            recorded: self,
+            engine,
+            next: 0,
+            same: true,
+        };
+        model.visit(&mut same);
+        same.same && same.next == self.params.len()
+    }
+
+    fn run<T: Float, R: Rule>(
+        &mut self,
+        model: &mut impl Module,
+        engine: &mut Engine<R>,
+        inputs: &[Slice<'_>],
+        scratch: &mut Scratch,
+    ) -> Result<T, Error> {
+        self.values.clear();
+        let mut moment: Option<(usize, Numbers)> = None;
+        for &(dtype, m, k) in &self.numbers {
+            if moment.as_ref().is_none_or(|known| known.0 != m) {
+                let at = self.moments[m];
+                let slot = engine.known(self.params[at].id, at);
+                moment = slot.map(|slot| (m, engine.numbers(slot)));
+            }
+            let number = moment.as_ref().map_or(0.0, |(_, numbers)| numbers[k]);
+            self.values
+                .push(with_float!(dtype, U => U::erase::<crate::Numbers>(U::of(number))));
+        }
+        self.compiled
+            .plan()
+            .results_but(&mut scratch.pool, &mut self.results, |result| {
+                self.params
+                    .iter()
+                    .filter_map(|known| known.trained.as_ref())
+                    .any(|trained| {
+                        trained
+                            .results
+                            .iter()
+                            .any(|&(r, in_place)| in_place && r == result)
+                    })
+            });
+        let states: usize = self
+            .params
+            .iter()
+            .filter_map(|known| known.trained.as_ref())
+            .map(|t| t.buffers)
+            .sum();
+        self.held.resize_with(self.params.len() + states, || None);
+        self.exchange(model, engine, false);
+        let outcome = {
+            let mut given: SmallVec<[Slice<'_>; 64]> = SmallVec::new();
+            inputs.iter().for_each(|slice| given.push(slice.briefly()));
+            for held in &self.held {
+                given.push(match held {
+                    Some(storage) => storage.as_slice(),
+                    // Nothing is read here: it is where the result will be.
+                    None => <f32 as Element>::erase(&[][..]),
+                });
+            }
+            self.values
+                .iter()
+                .for_each(|number| given.push(number.as_slice()));
+            debug_assert_eq!(inputs.len(), self.inputs);
+            let (compiled, results) = (&self.compiled, &mut self.results);
+            let memory = &mut scratch.memory;
+            catch_unwind(AssertUnwindSafe(|| {
+                compiled.run_over(&given, results, memory)
+            }))
+        };
+        let ok = matches!(outcome, Ok(Ok(())));
+        if !ok {
+            // What was to replace a storage was not computed: the model keeps its own.
+            self.keep_held();
+        }
+        self.exchange(model, engine, true);
+        let outcome = outcome.unwrap_or_else(|panic| resume_unwind(panic));
+        outcome.map_err(|message| Error::new(ErrorKind::Range, message))?;
+        for (at, known) in self.params.iter().enumerate() {
+            if let (Some(_), Some(slot)) = (&known.trained, engine.known(known.id, at)) {
+                engine.slots[slot].time += 1;
+            }
+        }
+        let loss = self
+            .compiled
+            .result(0)
+            .and_then(|result| self.results[result].take());
+        let value = loss
+            .as_ref()
+            .and_then(|storage| T::peek::<Storages>(storage))
+            .map(|s| s[0]);
+        for storage in loss
+            .into_iter()
+            .chain(self.results.iter_mut().filter_map(Option::take))
+        {
+            scratch.pool.recycle(storage);
+        }
+        Ok(value.unwrap_or_else(T::nan))
+    }
+
+    fn exchange<R: Rule>(&mut self, model: &mut impl Module, engine: &mut Engine<R>, back: bool) {
+        let mut exchange = Exchange {
+            params: &self.params,
+            engine,
+            results: &mut self.results,
+            spare: &mut self.spare,
+            held: &mut self.held,
+            back,
+            next: 0,
+            exchanged: 0,
+            states: 0,
+        };
+        model.visit_mut(&mut exchange);
+    }
+
+    /// Puts the storages that were only read where the results would be.
+    fn keep_held(&mut self) {
+        let mut first = self.params.len();
+        for (at, known) in self.params.iter().enumerate() {
+            let Some(trained) = &known.trained else {
+                continue;
+            };
+            for (k, &(result, in_place)) in trained.results.iter().enumerate() {
+                let held = if k == 0 { at } else { first + k - 1 };
+                if !in_place {
+                    self.results[result] = self.held[held].take();
+                }
+            }
+            first += trained.buffers;
+        }
+    }
+}
+
+impl<I: fmt::Debug, F> fmt::Debug for TrainingProgram<I, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("TrainingProgram");
+        shown.field("inputs", &self.inputs).finish_non_exhaustive()
+    }
+}
