@@ -59,7 +59,7 @@ pub mod prelude {
     pub use crate::{
         Adam, AdamW, Dtype, Element, Error, ErrorKind, Float, Layer, Linear, Module, Number,
         Optimizer, Param, Program, ProgramInput, Sequential, Sgd, Shape, Step, Tape, TapeRef,
-        Tensor, Var, activation, loss, rng, value_and_grad, value_and_grad_with,
+        Tensor, TrainingProgram, Var, activation, loss, rng, value_and_grad, value_and_grad_with,
     };
 }
 

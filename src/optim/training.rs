@@ -4,19 +4,18 @@ use super::Stepping;
 use super::engine::Engine;
 use super::exchange::Exchange;
 use super::rule::{Numbers, Rule};
-use crate::element::{Any, AnyNumber, Element, Float, Number, Slice, with_any, with_float};
+use crate::element::{AnyNumber, Element, Float, Number, Slice, with_any, with_float};
 use crate::error::{Error, ErrorKind};
 use crate::op;
-use crate::param::{Module, ParamMut, ParamRef, Path, Segment, Visitor, VisitorMut, join};
+use crate::param::{Module, ParamRef, Path, Segment, Visitor, join};
 use crate::program::{Compiled, Inputs, Results, Scratch};
 use crate::tape::{AnyVar, Tape, Var};
-use crate::tensor::{AnyStorage, Storage, Storages};
+use crate::tensor::AnyStorage;
 use crate::transform::pull_back;
 use smallvec::SmallVec;
 use std::any::Any as AnyType;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
 
 /// A training step that is recorded once for each size of batch, and then run without recording: the loss, its gradients, and the
 /// optimizer's update, in which parameters and their state are overwritten where they lie.
