@@ -10,7 +10,7 @@ use crate::op;
 use crate::param::{Module, ParamRef, Path, Segment, Visitor, join};
 use crate::program::{Compiled, Inputs, Results, Scratch};
 use crate::tape::{AnyVar, Tape, Var};
-use crate::tensor::AnyStorage;
+use crate::tensor::{AnyStorage, Storages};
 use crate::transform::pull_back;
 use smallvec::SmallVec;
 use std::any::Any as AnyType;
