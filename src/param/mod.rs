@@ -34,6 +34,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// ```
 pub struct Param<T: Element = f32> {
     id: u64,
+    /// The identity of the parameter that this one is a clone of a clone of.
+    origin: u64,
     trainable: bool,
     value: Tensor<T>,
 }
@@ -72,8 +74,10 @@ impl<T: Float> Param<T> {
     /// assert_eq!(w.shape(), &Shape::from([1, 2]));
     /// ```
     pub fn new(value: Tensor<T>) -> Self {
+        let id = identity();
         Param {
-            id: identity(),
+            id,
+            origin: id,
             trainable: true,
             value,
         }
@@ -84,6 +88,11 @@ impl<T: Element> Param<T> {
     /// The number that tapes and optimizers know the parameter by; no other parameter of the
     /// process has it.
     #[inline]
+    pub(crate) fn origin(&self) -> u64 {
+        self.origin
+    }
+
+    /// Its identity.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
@@ -189,7 +198,7 @@ impl<T: Element> Param<T> {
     /// If the tape was reset or dropped.
     #[track_caller]
     pub fn on(&self, tape: TapeRef) -> Var<T> {
-        tape.parameter(self.id, &self.value, self.trainable)
+        tape.parameter((self.id, self.origin), &self.value, self.trainable)
     }
 }
 
@@ -199,6 +208,7 @@ impl<T: Element> Clone for Param<T> {
     fn clone(&self) -> Self {
         Param {
             id: identity(),
+            origin: self.origin,
             trainable: self.trainable,
             value: self.value.clone(),
         }

@@ -24,6 +24,14 @@ enum Source {
     Number(AnyNumber),
 }
 
+/// A parameter as it was bound: its identity, that of what it is a clone of, and its shape.
+#[derive(Clone, Debug)]
+pub(crate) struct Bound {
+    pub id: u64,
+    pub origin: u64,
+    pub shape: Shape,
+}
+
 /// A plan that can run on any thread.
 #[derive(Debug)]
 pub(crate) struct Compiled {
@@ -31,8 +39,8 @@ pub(crate) struct Compiled {
     sources: Vec<Source>,
     /// For each target: its shape, and where it is.
     targets: Vec<Target>,
-    /// The parameters by number: what each was bound as, and its shape.
-    pub parameters: Vec<(u64, Shape)>,
+    /// The parameters by number.
+    pub parameters: Vec<Bound>,
 }
 
 #[derive(Debug)]
@@ -75,7 +83,8 @@ impl Compiled {
             if let Some(value) = graph.values[leaf as usize].take() {
                 graph.values[leaf as usize] = Some(plain(&value, &shape));
             }
-            parameters.push((id, shape));
+            let origin = graph.origins[k];
+            parameters.push(Bound { id, origin, shape });
         }
         let needed = graph.needed(targets);
         let kept = |node: u32| {

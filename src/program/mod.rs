@@ -22,7 +22,7 @@ mod reference;
 mod update;
 mod value;
 
-pub(crate) use compiled::{Compiled, Scratch};
+pub(crate) use compiled::{Bound, Compiled, Scratch};
 pub(crate) use execute::Results;
 pub use explain::Explanation;
 pub use fetch::{Fetch, Outputs};

@@ -1,6 +1,6 @@
 //! Programs: recorded once, run many times.
 
-use super::compiled::{Compiled, Scratch, targets_of};
+use super::compiled::{Bound, Compiled, Scratch, targets_of};
 use super::fetch::Outputs;
 use super::input::Inputs;
 use crate::element::Slice;
@@ -204,8 +204,8 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
                 .parameters
                 .read()
                 .unwrap_or_else(PoisonError::into_inner);
-            let value = |(id, _): &(u64, Shape)| {
-                let found = known.iter().find(|(k, _)| k == id);
+            let value = |bound: &Bound| {
+                let found = known.iter().find(|(k, _)| *k == bound.id);
                 found.expect("a parameter that was recorded").1.clone()
             };
             let parameters: smallvec::SmallVec<[AnyStorage; 8]> =
@@ -221,18 +221,20 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
         }))
     }
 
-    /// The parameters that the program reads: what each was bound as, and its shape.
-    pub(crate) fn parameter_shapes(&self) -> Vec<(u64, Shape)> {
+    /// The parameters that the program reads.
+    pub(crate) fn bound(&self) -> Vec<Bound> {
         let plans = self.plans.read().unwrap_or_else(PoisonError::into_inner);
-        let mut shapes: Vec<(u64, Shape)> = Vec::new();
+        let mut all: Vec<Bound> = Vec::new();
         for (_, plan) in plans.iter() {
-            for (id, shape) in &plan.compiled.parameters {
-                if shapes.iter().all(|(known, _)| known != id) {
-                    shapes.push((*id, shape.clone()));
+            for bound in &plan.compiled.parameters {
+                if all.iter().all(|known| known.id != bound.id) {
+                    all.push(bound.clone());
                 }
             }
         }
-        shapes
+        // Clones have their identities in the order in which they were made.
+        all.sort_by_key(|bound| bound.id);
+        all
     }
 
     /// Replaces the values of parameters, whose shapes were checked.

@@ -28,6 +28,8 @@ pub(crate) struct Graph {
     pub checked: bool,
     /// Parameters and their leaves.
     pub bindings: Vec<(u64, u32)>,
+    /// What the parameters are clones of.
+    pub origins: Vec<u64>,
     /// The shapes recorded last, two for each hash of their sizes: most nodes have one of a few. They outlive a reset.
     pub shapes: [[Option<SharedShape>; 2]; SHAPES],
     /// The numbers recorded last, by a hash of their bits: a loop writes the same ones again and again.
@@ -77,6 +79,7 @@ impl Graph {
         }
         self.pool.end_cycle();
         self.bindings.clear();
+        self.origins.clear();
         self.numbers = [None; NUMBERS];
         self.differentiated = false;
         self.inference = false;

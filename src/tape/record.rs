@@ -57,11 +57,11 @@ impl TapeRef {
         self.var(graph.given(tensor, tracked)).assume()
     }
 
-    /// The leaf of a parameter, by its identity: recorded at its first use, tracked or not as `trainable` says.
+    /// The leaf of a parameter, by its identity (and that of its origin): recorded at its first use, tracked or not as `trainable` says.
     #[track_caller]
     pub(crate) fn parameter<T: Element>(
         self,
-        id: u64,
+        (id, origin): (u64, u64),
         value: &Tensor<T>,
         trainable: bool,
     ) -> Var<T> {
@@ -72,6 +72,7 @@ impl TapeRef {
             None => {
                 let index = graph.given(value, trainable && T::DTYPE.is_float());
                 graph.bindings.push((id, index));
+                graph.origins.push(origin);
                 index
             }
         };

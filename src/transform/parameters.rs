@@ -3,15 +3,14 @@
 use crate::element::{Element, with_any};
 use crate::error::{Error, ErrorKind};
 use crate::param::{Module, ParamRef, Path, Segment, Visitor, join};
-use crate::program::{Inputs, Outputs, Program};
-use crate::shape::Shape;
+use crate::program::{Bound, Inputs, Outputs, Program};
 use crate::tensor::{AnyStorage, Storage, Storages};
 use std::sync::Arc;
 
 /// Collects the values of the parameters that a program reads.
 struct Values<'s> {
     path: Path,
-    wanted: &'s [(u64, Shape)],
+    wanted: &'s [Bound],
     found: Vec<(u64, AnyStorage)>,
     fault: Option<String>,
 }
@@ -25,17 +24,22 @@ impl<'a> Visitor<'a> for Values<'_> {
     }
     fn param(&mut self, param: ParamRef<'a>) {
         with_any!(param, param => {
-            let Some((id, shape)) = self.wanted.iter().find(|(id, _)| *id == param.id()) else {
+            // The parameter itself, or the first of those with its origin that has no value yet.
+            let free = |bound: &&Bound| self.found.iter().all(|(id, _)| *id != bound.id);
+            let same = self.wanted.iter().find(|bound| bound.id == param.id());
+            let kin = || self.wanted.iter().filter(free).find(|bound| bound.origin == param.origin());
+            let Some(bound) = same.or_else(kin) else {
                 return;
             };
-            if param.shape() != shape {
+            if *param.shape() != bound.shape {
                 let name = join(&self.path);
                 self.fault.get_or_insert(format!(
-                    "program: {name} has shape {}, but was recorded with {shape}",
-                    param.shape()
+                    "program: {name} has shape {}, but was recorded with {}",
+                    param.shape(),
+                    bound.shape
                 ));
             }
-            self.found.push((*id, storage(param.value())));
+            self.found.push((bound.id, storage(param.value())));
         });
     }
 }
@@ -77,7 +81,7 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
     /// If a parameter has another shape than was recorded, or one that the program reads is not in the model; then the program
     /// stays as it was.
     pub fn set_parameters<M: Module + ?Sized>(&self, model: &M) -> Result<(), Error> {
-        let wanted = self.parameter_shapes();
+        let wanted = self.bound();
         let mut values = Values {
             path: Path::new(),
             wanted: &wanted,
@@ -90,7 +94,7 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
         }
         let missing = wanted
             .iter()
-            .filter(|(id, _)| values.found.iter().all(|(found, _)| found != id));
+            .filter(|bound| values.found.iter().all(|(found, _)| *found != bound.id));
         let missing = missing.count();
         if missing > 0 {
             let message = format!(
