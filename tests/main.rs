@@ -4,12 +4,16 @@ mod suite {
     mod architecture;
     mod check;
     mod errors;
+    mod fusion;
     mod kinks;
     mod memory;
     mod numpy;
     mod panic;
     mod program;
+    mod programs;
     mod sample;
     mod table;
+    #[cfg(feature = "parallel")]
+    mod threads;
     mod trouble;
 }

@@ -27,6 +27,22 @@ unary! {
     |x, L| x.erf_at::<L>(),
     |x, _y, ct| ct * ((-(x * x)).exp() * T::FRAC_2_SQRT_PI());
 
+    /// The complementary error function `1 - erf x`, elementwise: also where it is small, as `erf x` rounds to 1.
+    ///
+    /// # Derivative
+    /// `-2 / sqrt(pi) e^(-x^2)`.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([0.0, 9.0]));
+    /// let tail = Tensor::from([1.0, 4.137_031_7e-37]);
+    /// assert!(x.erfc().value().all_close(&tail, 1e-6, 0.0));
+    /// ```
+    Erfc, erfc, reads: INPUTS, domain: ANY,
+    |x, L| x.erfc_at::<L>(),
+    |x, _y, ct| -(ct * ((-(x * x)).exp() * T::FRAC_2_SQRT_PI()));
+
     /// The logistic sigmoid, elementwise: 0 and 1 at the infinities.
     ///
     /// Formula: `sigmoid x = 1 / (1 + e^(-x))`.

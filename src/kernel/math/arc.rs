@@ -48,19 +48,20 @@ fn asin_long<L: Instructions>(z: f64) -> f64 {
     )
 }
 
-/// `P` in `atan s = s + s^3 P(s^2)` for `s <= tan(pi / 8)`, for results in `f32`.
+/// `P` in `atan s = s + s^3 P(s^2)` for `s <= 1/2`, for results in `f32`.
 #[inline(always)]
 fn atan_short<L: Instructions>(z: f64) -> f64 {
     polynomial!(
         L,
         z,
         [
-            -0.333_333_325_055_764,
-            0.199_999_043_244_631_66,
-            -0.142_820_159_347_069_01,
-            0.110_447_523_152_122_6,
-            -0.084_764_047_568_276_43,
-            0.047_439_445_311_659_195,
+            -0.333_333_329_367_370_7,
+            0.199_999_584_120_231_36,
+            -0.142_842_329_013_807_36,
+            0.110_858_742_420_514_31,
+            -0.088_570_691_889_718_64,
+            0.064_592_690_738_790_36,
+            -0.029_968_471_990_309_904,
         ]
     )
 }
@@ -72,18 +73,20 @@ fn atan_long<L: Instructions>(z: f64) -> f64 {
         L,
         z,
         [
-            -0.333_333_333_333_333_26,
-            0.199_999_999_999_970_95,
-            -0.142_857_142_853_164,
-            0.111_111_110_837_463_14,
-            -0.090_909_079_859_177_01,
-            0.076_922_792_032_677_13,
-            -0.066_661_747_315_775_41,
-            0.058_765_171_043_041_43,
-            -0.052_151_863_228_320_286,
-            0.044_905_880_254_380_88,
-            -0.033_175_538_110_356_215,
-            0.014_894_379_854_847_803,
+            -0.333_333_333_333_333_3,
+            0.199_999_999_999_993_4,
+            -0.142_857_142_856_318_73,
+            0.111_111_111_059_06,
+            -0.090_909_088_958_208_78,
+            0.076_923_029_497_806_87,
+            -0.066_665_877_294_531_22,
+            0.058_814_224_288_201_5,
+            -0.052_552_325_654_391_906,
+            0.047_126_753_274_393_53,
+            -0.041_247_923_624_382_16,
+            0.032_693_726_884_861_13,
+            -0.020_006_658_370_722_897,
+            0.006_688_943_927_644_268,
         ]
     )
 }
@@ -118,15 +121,11 @@ fn acos(x: f64, tail: impl Fn(f64) -> f64) -> f64 {
     select(beyond, outer, inner)
 }
 
-/// The angle of the point `(x, y)`, for both not negative: by that of a point within an eighth of a half turn of an axis or of the
-/// diagonal.
+/// The angle of the point `(x, y)`, for both not negative, in two parts: by that of a point near an axis or near the diagonal. In
+/// the latter case `y - x` is exact.
 #[inline(always)]
 fn first_quadrant<L: Instructions>(y: f64, x: f64, tail: impl Fn(f64) -> f64) -> (f64, f64) {
-    /// `tan(pi / 8)`
-    const LOW: f64 = 0.414_213_562_373_095_03;
-    /// `tan(3 pi / 8)`
-    const HIGH: f64 = 2.414_213_562_373_095;
-    let (inclined, steep) = (y > LOW * x, y > HIGH * x);
+    let (inclined, steep) = (y > 0.5 * x, y > 2.0 * x);
     let top = select(inclined, select(steep, -x, y - x), y);
     let bottom = select(inclined, select(steep, y, y + x), x);
     let base = select(inclined, select(steep, FRAC_PI_2, FRAC_PI_4), 0.0);

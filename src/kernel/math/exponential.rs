@@ -196,13 +196,19 @@ pub(super) fn sigmoid<L: Instructions, T: Exponential>(x: T) -> T {
 /// `ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|)`
 #[inline(always)]
 pub(super) fn softplus<L: Instructions, T: Exponential>(x: T) -> T {
-    let f = exp::<L, T>(-x.magnitude());
+    let (p, k, _) = reduced_exactly::<L, T>(at_least(-x.magnitude(), T::VANISHES));
+    let f = (T::ONE + p).scaled(k);
     // The logarithm as in `logarithm`, but as f is at most 1, without taking a power of 2 out.
     let s = f / (T::TWO + f);
     let z = s * s;
     let h = T::HALF * f * f;
-    let log = f - (h - s * fma::<L, T>(z, T::softplus_tail::<L>(z), h));
-    select(x > T::ZERO, x, T::ZERO) + log
+    // ln(1 + f) = f - smaller: f is added to x first, with what the sum has lost.
+    let smaller = h - s * fma::<L, T>(z, T::softplus_tail::<L>(z), h);
+    let x = select(x > T::ZERO, x, T::ZERO);
+    let sum = x + f;
+    let added = sum - x;
+    let lost = (x - (sum - added)) + (f - added);
+    sum - select(x < T::INFINITY, smaller - lost, T::ZERO)
 }
 
 /// `e^x` to about 37 bits, for results in `f32` and `x` up to 700 in size.

@@ -1,7 +1,7 @@
 //! Hyperbolic functions and their inverses.
 
 use super::exponential::{Exponential, at_most, reduced};
-use super::logarithm::{ln_short, log1p};
+use super::logarithm::{ln_short, log1p, log1p_sum};
 use super::real::Real;
 use super::{fma, polynomial, select};
 use crate::element::Instructions;
@@ -181,9 +181,13 @@ pub(super) fn asinh_f64<L: Instructions>(x: f64) -> f64 {
 #[inline(always)]
 pub(super) fn acosh_f64<L: Instructions>(x: f64) -> f64 {
     let t = x - 1.0;
+    let root = fma::<L, f64>(t, t, t + t).sqrt();
+    let sum = t + root;
+    // What the sum has lost; the root is the larger term where that matters, and of the same size beyond.
+    let lost = (root - sum) + t;
     let large = x > LARGE;
-    let y = select(large, x, t + fma::<L, f64>(t, t, t + t).sqrt());
-    let value = log1p::<L, f64>(y) + select(large, f64::LN_2, 0.0);
+    let (y, lost) = (select(large, x, sum), select(large, 0.0, lost));
+    let value = log1p_sum::<L, f64>(y, lost) + select(large, f64::LN_2, 0.0);
     select(x < 1.0, f64::NAN, value)
 }
 

@@ -75,11 +75,17 @@ pub(super) fn ln<L: Instructions, T: Logarithm>(x: T) -> T {
 /// `ln(1 + x)`
 #[inline(always)]
 pub(super) fn log1p<L: Instructions, T: Logarithm>(x: T) -> T {
+    log1p_sum::<L, T>(x, T::NOTHING)
+}
+
+/// `ln(1 + x + rest)`, where `rest` is about a rounding error of `x`.
+#[inline(always)]
+pub(super) fn log1p_sum<L: Instructions, T: Logarithm>(x: T, rest: T) -> T {
     let u = T::ONE + x;
     // What the sum has lost: by the larger of the two terms.
     let lost = select(x < T::ONE, x - (u - T::ONE), T::ONE - (u - x));
     let (m, e) = u.split();
-    let lost = select(x < T::LARGE, lost * u.split_scale(), T::ZERO);
+    let lost = select(x < T::LARGE, (lost + rest) * u.split_scale(), T::ZERO);
     let f = (m - T::ONE) + lost;
     let rest = ((m - T::ONE) - f) + lost;
     let value = assembled::<L, T>(e, f, rest, T::log_tail::<L>);

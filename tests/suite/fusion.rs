@@ -1,0 +1,137 @@
+//! What the executor fuses, in the sizes at which its blocks, groups and rows end: the same bits as one node at a time.
+
+use proptest::prelude::*;
+use wengert::{Float, Shape, Tape, Tensor, Var};
+
+const ROWS: &[usize] = &[0, 1, 2, 3, 63, 64, 65, 130];
+const WIDTHS: &[usize] = &[0, 1, 2, 3, 16, 100, 511, 512, 513, 1024, 1500];
+/// Elements of a case: the reference is slow.
+const MOST: usize = 12_000;
+
+/// A value in a chain: which operation, and which of the values before it.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    operation: u8,
+    other: u8,
+}
+
+fn same_bits<T: Float>(a: &Tensor<T>, b: &Tensor<T>) -> bool {
+    let same = |(x, y): (T, T)| {
+        (x.is_nan() && y.is_nan()) || (x == y && x.is_sign_negative() == y.is_sign_negative())
+    };
+    a.shape() == b.shape() && a.iter().zip(b.iter()).all(same)
+}
+
+/// Elements from a seed, with a few that are no ordinary numbers.
+fn elements<T: Float>(shape: Shape, seed: u64, rare: bool) -> Tensor<T> {
+    let mut state = seed;
+    Tensor::from_fn(shape, |_| {
+        state = state
+            .wrapping_mul(0x5851_F42D_4C95_7F2D)
+            .wrapping_add(0x1405_7B7E_F767_814F);
+        let bits = (state >> 33) as u32;
+        match bits % 199 {
+            0 if rare => T::nan(),
+            1 if rare => T::infinity(),
+            2 if rare => T::neg_infinity(),
+            3 => T::zero(),
+            _ => T::of(f64::from(bits) / f64::from(u32::MAX) * 8.0 - 2.0),
+        }
+    })
+}
+
+/// One more value over the space `[rows, width]`.
+fn grow<T: Float>(values: &[Var<T>], sides: &[Var<T>; 3], link: Link) -> Var<T> {
+    let x = values[values.len() - 1];
+    let y = values[link.other as usize % values.len()];
+    let [row, column, turned] = *sides;
+    match link.operation % 20 {
+        0 => x + y,
+        1 => x * row,
+        2 => x - column,
+        3 => x.tanh() * T::of(0.5),
+        4 => x.sigmoid() + y,
+        5 => x.relu(),
+        6 => x + turned,
+        7 => x - x.sum_keepdim(-1),
+        8 => x * y.mean_keepdim(-1),
+        9 => x.softmax(-1),
+        10 => x.log_softmax(-1),
+        11 => x.gt(y).select(x, y * T::of(0.25)),
+        12 => x + x.sum_axes(0),
+        13 => x / (x.square().mean_keepdim(-1) + T::of(0.1)).sqrt(),
+        14 => x * T::of(1.5) + T::of(0.1),
+        15 => x.clamp(T::of(-1.0), T::of(1.0)),
+        16 => x + y.sum(),
+        17 => x.abs().sqrt(),
+        18 => x - row * column,
+        _ => x.slice(0, ..).exp() * T::of(0.01),
+    }
+}
+
+fn agree<T: Float>(
+    rows: usize,
+    width: usize,
+    links: &[Link],
+    seed: u64,
+    rare: bool,
+) -> Result<(), TestCaseError> {
+    let tape = Tape::new();
+    let leaf = |shape: &[usize], k| tape.leaf(&elements::<T>(Shape::from(shape), seed + k, rare));
+    let x = leaf(&[rows, width], 0);
+    let sides = [
+        leaf(&[width], 1),
+        leaf(&[rows, 1], 2),
+        leaf(&[width, rows], 3).t(),
+    ];
+    let mut values = vec![x];
+    for &link in links {
+        values.push(grow(&values, &sides, link));
+    }
+    let last = values[values.len() - 1];
+    let loss = (last * T::of(0.5)).sum();
+    let mut asked = vec![loss, last];
+    asked.extend(
+        [x, sides[0], sides[1]]
+            .iter()
+            .filter_map(|&v| loss.vjp(tape.constant(&Tensor::scalar(T::one())), [v])[0]),
+    );
+    let values = tape.run(&asked[..]);
+    for (var, value) in asked.iter().zip(&values) {
+        let reference = var.reference_value();
+        prop_assert!(
+            same_bits(value, &reference),
+            "[{rows}, {width}] {links:?}: {value:?}, not {reference:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn fused_passes_give_the_bits_of_one_node_at_a_time() {
+    let link = (any::<u8>(), any::<u8>()).prop_map(|(operation, other)| Link { operation, other });
+    let size = |sizes: &'static [usize]| prop::sample::select(sizes);
+    let case = (
+        size(ROWS),
+        size(WIDTHS),
+        prop::collection::vec(link, 1..9),
+        any::<u32>(),
+        any::<bool>(),
+        any::<bool>(),
+    );
+    let config = ProptestConfig {
+        cases: 3000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let outcome = proptest::test_runner::TestRunner::new(config).run(&case, |case| {
+        let (rows, width, links, seed, rare, double) = case;
+        prop_assume!(rows * width <= MOST);
+        if double {
+            agree::<f64>(rows, width, &links, u64::from(seed), rare)
+        } else {
+            agree::<f32>(rows, width, &links, u64::from(seed), rare)
+        }
+    });
+    outcome.unwrap_or_else(|fault| panic!("{fault}"));
+}
