@@ -115,7 +115,7 @@ impl fmt::Display for Observed {
     }
 }
 
-/// The first value of a run, in the order of recording, that is not finite: what [`TapeRef::run_checked`] found.
+/// The first value of a run, in the order of recording, that is not finite: what [`run_checked`](crate::TapeRef::run_checked) found.
 #[derive(Clone, Debug)]
 pub struct NonFinite(Box<Found>);
 
