@@ -1,4 +1,4 @@
-//! The matrix products of two workloads alone, through the crate that wengert uses: what no step can be faster than.
+//! The matrix products of two workloads alone, through a crate made for them: what a step is measured against.
 
 use crate::data::{MATRIX, MNIST_BATCH, MNIST_SIZES, Outcome, Workloads};
 use std::hint::black_box;

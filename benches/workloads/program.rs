@@ -1,7 +1,7 @@
 //! The workloads in wengert as programs: recorded once, run again and again.
 
 use crate::data::{self, Outcome, Workloads};
-use crate::recorded::{labels, linear, tensor, trained};
+use crate::recorded::{chain, curves, labels, linear, normalized, tensor, trained};
 use wengert::prelude::*;
 
 pub const WORKLOADS: Workloads = &[
@@ -61,8 +61,7 @@ fn elementwise_1m() -> impl FnMut() -> Outcome {
         data::uniform(data::ELEMENTS, 1, -2.0, 2.0),
     );
     let program = Program::record([ProgramInput::new([data::ELEMENTS])], |[x]| {
-        let y = (x * data::A + data::B).tanh() * x.sigmoid() + (-x.square()).exp();
-        let loss = y.sum();
+        let loss = curves(x);
         (loss, loss.gradient(x))
     });
     let program = program.expect(RIGHT);
@@ -137,10 +136,7 @@ fn layernorm() -> impl FnMut() -> Outcome {
         ProgramInput::new([rows, features]),
     ];
     let program = Program::record(inputs, |[x, gamma, beta, w]| {
-        let centered = x - x.mean_keepdim(-1);
-        let variance = centered.square().mean_keepdim(-1);
-        let y = centered * (variance + data::EPSILON).rsqrt() * gamma + beta;
-        let loss = (y * w).sum();
+        let loss = (normalized(x, gamma, beta) * w).sum();
         (loss, loss.gradients([x, gamma, beta]))
     });
     let program = program.expect(RIGHT);
@@ -156,12 +152,7 @@ fn layernorm() -> impl FnMut() -> Outcome {
 fn small_ops() -> impl FnMut() -> Outcome {
     let x = Tensor::<f32>::ones([8]);
     let program = Program::record([ProgramInput::new([8])], |[x]| {
-        let mut y = x;
-        for _ in 0..data::CHAIN {
-            y *= data::FACTOR;
-            y += data::SUMMAND;
-        }
-        let loss = y.sum();
+        let loss = chain(x);
         (loss, loss.gradient(x))
     });
     let program = program.expect(RIGHT);

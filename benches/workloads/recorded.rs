@@ -88,8 +88,7 @@ fn elementwise_1m() -> impl FnMut() -> Outcome {
     move || {
         tape.reset();
         let x = tape.leaf(&start);
-        let y = (x * data::A + data::B).tanh() * x.sigmoid() + (-x.square()).exp();
-        let loss = y.sum();
+        let loss = curves(x);
         let (loss, dx) = tape.run((loss, loss.gradient(x)));
         Outcome {
             loss: loss.item(),
@@ -150,10 +149,7 @@ fn layernorm() -> impl FnMut() -> Outcome {
     move || {
         tape.reset();
         let (x, gamma, beta) = (tape.leaf(&x), tape.leaf(&gamma), tape.leaf(&beta));
-        let centered = x - x.mean_keepdim(-1);
-        let variance = centered.square().mean_keepdim(-1);
-        let y = centered * (variance + data::EPSILON).rsqrt() * gamma + beta;
-        let loss = (y * tape.constant(&w)).sum();
+        let loss = (normalized(x, gamma, beta) * tape.constant(&w)).sum();
         let gradients = loss.gradients([x, gamma, beta]);
         let (loss, [dx, dgamma, dbeta]) = tape.run((loss, gradients));
         Outcome {
@@ -169,16 +165,33 @@ fn small_ops() -> impl FnMut() -> Outcome {
     move || {
         tape.reset();
         let x = tape.leaf(&start);
-        let mut y = x;
-        for _ in 0..data::CHAIN {
-            y *= data::FACTOR;
-            y += data::SUMMAND;
-        }
-        let loss = y.sum();
+        let loss = chain(x);
         let (loss, dx) = tape.run((loss, loss.gradient(x)));
         Outcome {
             loss: loss.item(),
             gradient: [dx[[0]], dx[[3]], dx[[7]]],
         }
     }
+}
+
+/// The sum of `tanh(a x + b) sigmoid(x) + exp(-x^2)`.
+pub fn curves(x: Var) -> Var {
+    ((x * data::A + data::B).tanh() * x.sigmoid() + (-x.square()).exp()).sum()
+}
+
+/// Layer normalization, composed.
+pub fn normalized(x: Var, gamma: Var, beta: Var) -> Var {
+    let centered = x - x.mean_keepdim(-1);
+    let variance = centered.square().mean_keepdim(-1);
+    centered * (variance + data::EPSILON).rsqrt() * gamma + beta
+}
+
+/// The sum of what a chain of products and sums makes of `x`.
+pub fn chain(x: Var) -> Var {
+    let mut y = x;
+    for _ in 0..data::CHAIN {
+        y *= data::FACTOR;
+        y += data::SUMMAND;
+    }
+    y.sum()
 }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 /// A place in the row-major walk over a layout.
 pub(crate) struct Cursor {
-    /// Size and stride of each axis, the innermost first, neighbors merged where they lie as one.
+    /// As [`Layout::merged_axes`] says; at least one.
     axes: SmallVec<[(usize, isize); 6]>,
     index: SmallVec<[usize; 6]>,
     /// The place of the next element.
@@ -15,14 +15,7 @@ pub(crate) struct Cursor {
 impl Cursor {
     /// At the first element.
     pub fn new(layout: &Layout) -> Self {
-        let mut axes: SmallVec<[(usize, isize); 6]> = SmallVec::new();
-        for (&n, &stride) in layout.shape().iter().zip(layout.strides()).rev() {
-            match axes.last_mut() {
-                _ if n == 1 => {}
-                Some((inner, step)) if stride == *inner as isize * *step => *inner *= n,
-                _ => axes.push((n, stride)),
-            }
-        }
+        let mut axes = layout.merged_axes();
         if axes.is_empty() {
             axes.push((1, 1));
         }

@@ -77,6 +77,13 @@ fn spread_chunks<T: Send>(elements: &mut [T], len: usize, part: &(dyn Fn(usize, 
     }
 }
 
+/// Pools of one, two, three and sixteen threads, which must all give the same bits.
+#[cfg(all(test, feature = "parallel"))]
+pub(crate) fn pools() -> [rayon::ThreadPool; 4] {
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    [1, 2, 3, 16].map(|threads| pool(threads).expect("a pool"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -441,7 +441,7 @@ impl Recorded {
             let (compiled, results) = (&self.compiled, &mut self.results);
             let memory = &mut scratch.memory;
             catch_unwind(AssertUnwindSafe(|| {
-                compiled.run_over(&given, results, memory)
+                compiled.run_over(&given, &[], results, memory)
             }))
         };
         let ok = matches!(outcome, Ok(Ok(())));

@@ -2,7 +2,6 @@
 
 use crate::kernel::pass::Access;
 use crate::shape::{Layout, Shape};
-use smallvec::SmallVec;
 
 /// How an operand is read, with the width of a row where that matters.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,16 +33,8 @@ pub(super) fn reading(layout: Option<&Layout>, shape: &Shape, space: &Shape) -> 
 }
 
 fn of(layout: &Layout) -> Reading {
-    let mut axes: SmallVec<[(usize, isize); 6]> = SmallVec::new();
-    for (&n, &stride) in layout.shape().iter().zip(layout.strides()).rev() {
-        match axes.last_mut() {
-            _ if n == 1 => {}
-            Some((inner, step)) if stride == *inner as isize * *step => *inner *= n,
-            _ => axes.push((n, stride)),
-        }
-    }
     let offset = layout.offset();
-    match axes[..] {
+    match layout.merged_axes()[..] {
         [] | [(_, 0)] => Reading::Single { offset },
         [(_, 1)] => Reading::Flat { offset },
         [(width, 1), (_, 0)] => Reading::Column { width, offset },

@@ -1,7 +1,6 @@
 //! The plans of a tape: one that was made for the same nodes is used again.
 
 use super::execute::{Fault, Frame, Results};
-use super::lower;
 use super::needed::Targets;
 use super::plan::{Given, Place, Plan};
 use crate::element::Slice;
@@ -43,12 +42,7 @@ pub(super) struct Plans {
 
 impl Entry {
     fn new(graph: &Graph, targets: &[u32]) -> Self {
-        let needed = graph.needed(targets);
-        let kept = |node: u32| {
-            let at = needed.order.binary_search(&node);
-            at.is_ok_and(|at| needed.kept[at])
-        };
-        let plan = lower::plan(graph, &needed.order, kept, true);
+        let (plan, order) = graph.planned(targets, true);
         let known = |&index: &u32| {
             let node = &graph.nodes[index as usize];
             Known {
@@ -70,7 +64,7 @@ impl Entry {
             targets: Targets::from_slice(targets),
             differentiated: graph.differentiated,
             inference: graph.inference,
-            nodes: needed.order.iter().map(known).collect(),
+            nodes: order.iter().map(known).collect(),
             given: given.collect(),
             plan: Rc::new(plan),
         }

@@ -101,12 +101,7 @@ impl TapeRef {
 impl Graph {
     /// Computes the values of `targets`, unless one on the way is not finite.
     pub(super) fn execute_checked(&mut self, targets: &[u32]) -> Result<(), Trouble> {
-        let needed = self.needed(targets);
-        let kept = |node: u32| {
-            let at = needed.order.binary_search(&node);
-            at.is_ok_and(|at| needed.kept[at])
-        };
-        let plan = lower::plan(self, &needed.order, kept, false);
+        let (plan, _) = self.planned(targets, false);
         let bad = self.first_given(&plan, targets);
         if let Some(node) = bad
             && !matches!(self.node(node).op, Op::Leaf)

@@ -1,10 +1,8 @@
 //! A plan apart from the tape it was made on: what it reads is found without one.
 
 use super::execute::{Fault, Frame, Results};
-use super::lower;
-use super::needed::Targets;
 use super::plan::{Given, Place, Plan};
-use crate::element::{AnyNumber, Element, Slice, with_dtype};
+use crate::element::{AnyNumber, Element, Slice, with_any, with_dtype};
 use crate::kernel::memory::Memory;
 use crate::shape::{Layout, Shape};
 use crate::tape::{Graph, Op};
@@ -71,6 +69,11 @@ fn plain(buffer: &Buffer, shape: &Shape) -> Buffer {
     })
 }
 
+/// A copy of elements in a storage of its own.
+fn erased<T: Element>(elements: &[T]) -> AnyStorage {
+    T::erase::<Storages>(Arc::new(Storage::copy_of(elements)))
+}
+
 impl Compiled {
     /// Compiles the computation of `targets`, of which `inputs` are given anew for each run, as parameters can be.
     pub fn new(graph: &mut Graph, targets: &[u32], inputs: &[u32]) -> Self {
@@ -86,12 +89,7 @@ impl Compiled {
             let origin = graph.origins[k];
             parameters.push(Bound { id, origin, shape });
         }
-        let needed = graph.needed(targets);
-        let kept = |node: u32| {
-            let at = needed.order.binary_search(&node);
-            at.is_ok_and(|at| needed.kept[at])
-        };
-        let mut plan = lower::plan(graph, &needed.order, kept, true);
+        let (mut plan, _) = graph.planned(targets, true);
         let place = |&target: &u32| {
             let shape = Shape::clone(&graph.nodes[target as usize].shape);
             let fetched = plan.fetched.iter().find(|fetched| fetched.node == target);
@@ -162,21 +160,31 @@ impl Compiled {
         can.then_some(result as usize)
     }
 
+    /// What a source is in a run.
+    fn slice<'s>(
+        source: &'s Source,
+        inputs: &'s [Slice<'_>],
+        parameters: &'s [AnyStorage],
+    ) -> Slice<'s> {
+        match source {
+            &Source::Input(k) => inputs[k].briefly(),
+            &Source::Parameter(k) => parameters[k].as_slice(),
+            Source::Constant(storage) => storage.as_slice(),
+            Source::Number(number) => number.as_slice(),
+        }
+    }
+
     /// Runs it with results that were put in place before: afterwards they are the values of targets.
     pub fn run_over(
         &self,
         inputs: &[Slice<'_>],
+        parameters: &[AnyStorage],
         results: &mut Results,
         memory: &mut Memory,
     ) -> Result<(), String> {
         let mut given: SmallVec<[Slice<'_>; 64]> = SmallVec::new();
         for source in &self.sources {
-            given.push(match source {
-                &Source::Input(k) => inputs[k].briefly(),
-                Source::Parameter(_) => unreachable!("every parameter is an input"),
-                Source::Constant(storage) => storage.as_slice(),
-                Source::Number(number) => number.as_slice(),
-            });
+            given.push(Self::slice(source, inputs, parameters));
         }
         let outcome = self.plan.execute(&mut Frame {
             inputs: &given,
@@ -207,52 +215,28 @@ impl Compiled {
         scratch: &mut Scratch,
     ) -> Result<SmallVec<[AnyTensor; 4]>, String> {
         let mut results = self.plan.results(&mut scratch.pool);
-        let slice = |source| match source {
-            &Source::Input(k) => inputs[k].briefly(),
-            &Source::Parameter(k) => parameters[k].as_slice(),
-            Source::Constant(storage) => storage.as_slice(),
-            Source::Number(number) => number.as_slice(),
+        self.run_over(inputs, parameters, &mut results, &mut scratch.memory)?;
+        let fetch = |target: &Target| {
+            let storage = match target.place {
+                Place::Result(result) => results[result as usize]
+                    .clone()
+                    .expect("a result that was written"),
+                Place::Input(input) => {
+                    let source = Self::slice(&self.sources[input as usize], inputs, parameters);
+                    with_any!(source, elements => erased(elements))
+                }
+                Place::Temporary(_) => unreachable!("a target has storage of its own"),
+            };
+            let layout = match &target.layout {
+                Some(layout) => layout.clone(),
+                None => Layout::contiguous(target.shape.clone()),
+            };
+            with_dtype!(storage.dtype(), T => {
+                let storage = T::restore::<Storages>(storage).expect("the type that was matched");
+                T::erase::<Tensors>(Tensor::from_parts(storage, layout))
+            })
         };
-        let mut given: SmallVec<[Slice<'_>; 16]> = SmallVec::new();
-        for source in &self.sources {
-            given.push(slice(source));
-        }
-        let outcome = self.plan.execute(&mut Frame {
-            inputs: &given,
-            results: &mut results,
-            memory: &mut scratch.memory,
-        });
-        outcome.map_err(|fault| self.describe(&fault))?;
-        Ok(self
-            .targets
-            .iter()
-            .map(|target| self.fetch(target, &given, &results))
-            .collect())
-    }
-
-    /// The value of a target.
-    fn fetch(&self, target: &Target, given: &[Slice<'_>], results: &Results) -> AnyTensor {
-        let storage = match target.place {
-            Place::Result(result) => results[result as usize]
-                .clone()
-                .expect("a result that was written"),
-            Place::Input(input) => {
-                let source = &given[input as usize];
-                with_dtype!(source.dtype(), T => {
-                    let elements = T::restore(source.briefly()).unwrap_or_default();
-                    T::erase::<Storages>(Arc::new(Storage::copy_of(elements)))
-                })
-            }
-            Place::Temporary(_) => unreachable!("a target has storage of its own"),
-        };
-        let layout = match &target.layout {
-            Some(layout) => layout.clone(),
-            None => Layout::contiguous(target.shape.clone()),
-        };
-        with_dtype!(storage.dtype(), T => {
-            let storage = T::restore::<Storages>(storage).expect("the type that was matched");
-            T::erase::<Tensors>(Tensor::from_parts(storage, layout))
-        })
+        Ok(self.targets.iter().map(fetch).collect())
     }
 
     /// Says which operation failed, and the line that recorded it.
@@ -262,11 +246,4 @@ impl Compiled {
             None => fault.message.clone(),
         }
     }
-}
-
-/// The nodes that variables stand for.
-pub(crate) fn targets_of(fetch: &impl super::Fetch) -> Targets {
-    let mut targets = Targets::new();
-    fetch.indices(&mut |_, index| targets.push(index));
-    targets
 }

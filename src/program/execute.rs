@@ -37,10 +37,9 @@ pub(crate) struct Frame<'f, 'i> {
 impl Plan {
     /// Buffers for the values that outlive a run.
     pub fn results(&self, pool: &mut Pool) -> Results {
-        let results = self.results.iter();
+        let mut results = Results::new();
+        self.results_but(pool, &mut results, |_| false);
         results
-            .map(|kept| Some(pool.acquire(kept.dtype, kept.len)))
-            .collect()
     }
 
     /// As [`results`](Plan::results), into a list that is kept, and but for those that are put there otherwise.

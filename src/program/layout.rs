@@ -61,7 +61,7 @@ impl Drafts {
     }
 
     /// A value without elements: no step writes it.
-    pub fn empty(&mut self, value: usize, _node: u32) {
+    pub fn empty(&mut self, value: usize) {
         let Value { dtype, place, .. } = &mut self.values[value];
         place.get_or_insert(Place::Temporary(Region {
             dtype: *dtype,

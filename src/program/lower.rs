@@ -143,7 +143,7 @@ impl Lowering<'_> {
         let this = &self.fusion.graph.nodes[node as usize];
         let to = self.value(node);
         if this.shape.size() == 0 {
-            return self.drafts.empty(to, node);
+            return self.drafts.empty(to);
         }
         let operands: SmallVec<[(usize, Layout); 3]> = this
             .inputs

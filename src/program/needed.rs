@@ -1,12 +1,12 @@
 //! Which nodes a run computes, and which of their values outlive it.
 
+use super::fuse::Seen;
+use super::lower;
+use super::plan::Plan;
 use crate::kernel::reduce::Reduction;
+use crate::shape::{Layout, Shape};
 use crate::tape::{Graph, Op, Reads, View};
 use smallvec::SmallVec;
-
-use super::fuse::Seen;
-use crate::shape::Layout;
-use crate::shape::Shape;
 
 /// The extremes compare input and output to find where they are attained; a sum needs neither.
 fn reduction_reads(reduction: Reduction) -> Reads {
@@ -26,6 +26,13 @@ pub(super) struct Needed {
 }
 
 impl Graph {
+    /// The plan of computing `targets`, and the nodes that it computes, in order.
+    pub(super) fn planned(&self, targets: &[u32], fuse: bool) -> (Plan, Vec<u32>) {
+        let Needed { order, kept } = self.needed(targets);
+        let keeps = |node: u32| order.binary_search(&node).is_ok_and(|at| kept[at]);
+        (lower::plan(self, &order, keeps, fuse), order)
+    }
+
     /// The nodes that must be computed for the values of `targets`, and those whose values are to be kept.
     pub(super) fn needed(&self, targets: &[u32]) -> Needed {
         const NEEDED: u8 = 1;

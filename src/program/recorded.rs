@@ -1,8 +1,9 @@
 //! Programs: recorded once, run many times.
 
-use super::compiled::{Bound, Compiled, Scratch, targets_of};
+use super::compiled::{Bound, Compiled, Scratch};
 use super::fetch::Outputs;
 use super::input::Inputs;
+use super::needed::Targets;
 use crate::element::Slice;
 use crate::error::{Error, ErrorKind};
 use crate::shape::Shape;
@@ -126,8 +127,11 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
             .inputs
             .leaves(*tape, batch, &mut |leaf| leaves.push(leaf));
         let outputs = (self.function)(vars);
-        outputs.indices(&mut |of, _| assert!(of == *tape, "program: a result is of another tape"));
-        let targets = targets_of(&outputs);
+        let mut targets = Targets::new();
+        outputs.indices(&mut |of, index| {
+            assert!(of == *tape, "program: a result is of another tape");
+            targets.push(index);
+        });
         let arena = tape.arena("program");
         let mut graph = arena.graph.borrow_mut();
         let compiled = Compiled::new(&mut graph, &targets, &leaves);

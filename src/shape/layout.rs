@@ -66,6 +66,19 @@ impl Layout {
             .product()
     }
 
+    /// Size and stride of each axis, the innermost first, without those of size 1 and neighbors merged where they lie as one.
+    pub(crate) fn merged_axes(&self) -> SmallVec<[(usize, isize); 6]> {
+        let mut axes: SmallVec<[(usize, isize); 6]> = SmallVec::new();
+        for (&n, &stride) in self.shape.iter().zip(&self.strides[..]).rev() {
+            match axes.last_mut() {
+                _ if n == 1 => {}
+                Some((inner, step)) if stride == *inner as isize * *step => *inner *= n,
+                _ => axes.push((n, stride)),
+            }
+        }
+        axes
+    }
+
     /// Whether the elements lie in row-major order without gaps (wherever they start).
     pub fn is_contiguous(&self) -> bool {
         let (mut expected, mut fits) = (1, true);

@@ -135,3 +135,27 @@ fn fused_passes_give_the_bits_of_one_node_at_a_time() {
     });
     outcome.unwrap_or_else(|fault| panic!("{fault}"));
 }
+
+/// A function that runs a tape of its own for each element.
+struct Nested;
+impl<T: Float> wengert::Unary<T> for Nested {
+    type Output = T;
+    const NAME: &'static str = "nested";
+    const READS: wengert::Reads = wengert::Reads::NOTHING;
+    fn eval(x: T) -> T {
+        let tape = Tape::new();
+        let x = tape.leaf(&Tensor::scalar(x));
+        (x * x + T::one()).value().item()
+    }
+    fn vjp(_x: Var<T>, _y: Var<T>, cotangent: Var<T>) -> Var<T> {
+        cotangent
+    }
+}
+
+#[test]
+fn an_operation_may_run_a_tape_itself() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::from([1.0, 2.0, 3.0]));
+    let y = (x * 2.0).unary::<Nested>() - 1.0;
+    assert_eq!(y.value(), Tensor::from([4.0, 16.0, 36.0]));
+}

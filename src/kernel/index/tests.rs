@@ -169,12 +169,7 @@ fn one_hot_by_definition() {
 #[cfg(feature = "parallel")]
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let pools = [1, 2, 3, 16].map(|n| {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(n)
-            .build()
-            .unwrap()
-    });
+    let pools = crate::kernel::threads::pools();
     let mut rng = sample::generator(15);
     for (shape, axis, count) in [
         ([1, 300, 70], 1, 5000),

@@ -231,12 +231,7 @@ fn products_are_accurate_with_every_instruction_set() {
 #[cfg(feature = "parallel")]
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let pools = [1, 2, 3, 16].map(|n| {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(n)
-            .build()
-            .unwrap()
-    });
+    let pools = crate::kernel::threads::pools();
     let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     let check = |[rows, inner, columns]: [usize; 3],
                  left: &Layout,

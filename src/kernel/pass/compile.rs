@@ -578,6 +578,7 @@ impl Compiler {
             reductions: self.reductions,
             accumulations: self.accumulations,
             totals: self.totals,
+            instructions: self.steps.len(),
             registers: self.registers,
             work: self.work,
             overwrites,

@@ -7,11 +7,11 @@ use crate::kernel::gather::Cursor;
 use crate::kernel::reduce::GROUP;
 use crate::kernel::threads;
 use smallvec::SmallVec;
-use std::cell::RefCell;
+use std::cell::Cell;
 
 thread_local! {
     /// The registers of a thread.
-    static REGISTERS: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+    static REGISTERS: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
 }
 
 /// Elements that a task works on, about: enough that handing it to a thread does not matter.
@@ -97,7 +97,7 @@ pub(super) fn run(
     }
     let elements = pass.rows * pass.width;
     // Loading, computing and storing an element takes about so long.
-    let nanoseconds = elements / 8 * pass.instructions();
+    let nanoseconds = elements / 8 * pass.instructions;
     let whole = Part {
         row: 0,
         rows: pass.rows,
@@ -168,16 +168,16 @@ pub(super) fn run(
     }
 }
 
-/// Runs `f` with the registers of this thread.
+/// Runs `f` with the registers of this thread. They are taken away meanwhile: an operation from outside may run a pass itself.
 fn with_registers<R>(bytes: usize, f: impl FnOnce(*mut u8) -> R) -> R {
-    REGISTERS.with(|registers| {
-        let mut registers = registers.borrow_mut();
-        let lines = bytes.div_ceil(size_of::<Line>());
-        if registers.len() < lines {
-            registers.resize(lines, Line::default());
-        }
-        f(registers.as_mut_ptr().cast())
-    })
+    let mut registers = REGISTERS.take();
+    let lines = bytes.div_ceil(size_of::<Line>());
+    if registers.len() < lines {
+        registers.resize(lines, Line::default());
+    }
+    let result = f(registers.as_mut_ptr().cast());
+    REGISTERS.set(registers);
+    result
 }
 
 /// All stages over a part of the space: whole rows, or a part of a single row.

@@ -157,6 +157,8 @@ pub(crate) struct Pass {
     reductions: Vec<Reduced>,
     accumulations: Vec<Accumulated>,
     totals: Vec<Total>,
+    /// How many instructions there are for each block.
+    instructions: usize,
     /// Bytes of the registers of a thread.
     registers: usize,
     /// Bytes of the working memory of a run.
@@ -193,8 +195,7 @@ impl Pass {
 
     /// The number of instructions for each block.
     pub fn instructions(&self) -> usize {
-        let of = |stage: &Stage| stage.rows.len() + stage.full.len();
-        self.stages.iter().map(of).sum()
+        self.instructions
     }
 
     /// The number of sweeps over a row.

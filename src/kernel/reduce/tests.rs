@@ -212,12 +212,7 @@ fn long_sums_are_accurate_in_every_direction() {
 #[cfg(feature = "parallel")]
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let pools = [1, 2, 3, 16].map(|n| {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(n)
-            .build()
-            .unwrap()
-    });
+    let pools = crate::kernel::threads::pools();
     let mut rng = sample::generator(13);
     let source: Vec<f32> = (0..1_300_000)
         .map(|_| rng.random_range(-1.0..1.0))
