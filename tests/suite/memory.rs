@@ -3,7 +3,10 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicIsize, Ordering};
-use wengert::{Adam, Optimizer, Param, Sgd, Tape, Tensor, Var, rng, value_and_grad};
+use wengert::{
+    Adam, Layer, Linear, Optimizer, Param, Program, ProgramInput, Sgd, Tape, Tensor, Var, rng,
+    value_and_grad,
+};
 
 /// Counts the bytes of the threads that ask for it, apart from those of the tests that run beside.
 struct Counting;
@@ -11,6 +14,8 @@ struct Counting;
 thread_local! {
     /// The bytes that this thread allocated, less those that it freed.
     static HERE: Cell<isize> = const { Cell::new(0) };
+    /// The most that was at once.
+    static MOST: Cell<isize> = const { Cell::new(0) };
     /// How often this thread allocated.
     static TIMES: Cell<usize> = const { Cell::new(0) };
     /// Whether this thread adds to `THERE`.
@@ -21,7 +26,9 @@ thread_local! {
 static THERE: AtomicIsize = AtomicIsize::new(0);
 
 fn count(bytes: isize) {
-    HERE.with(|here| here.set(here.get() + bytes));
+    let here = HERE.get() + bytes;
+    HERE.set(here);
+    MOST.set(MOST.get().max(here));
     if bytes > 0 {
         TIMES.with(|times| times.set(times.get() + 1));
     }
@@ -238,5 +245,156 @@ fn optimizers_allocate_nothing_after_their_first_step() {
             optimizer.step(&mut model, &step);
         }
         assert_eq!(TIMES.get(), before, "allocations in {:?}", model[0].shape());
+    }
+}
+
+/// The bytes that `f` allocated at most, above those that there were before.
+fn most_of<R>(f: impl FnOnce() -> R) -> (R, usize) {
+    let before = HERE.get();
+    MOST.set(before);
+    let result = f();
+    (result, (MOST.get() - before) as usize)
+}
+
+/// Blocks, sums of blocks, and what buffers are longer than what is in them.
+const SMALL: usize = 64 * 1024;
+
+/// Fifty elementwise operations, no two of the same kind beside each other.
+fn deep(x: Var) -> Var {
+    let mut y = x;
+    for k in 0..25 {
+        y = match k % 4 {
+            0 => y.tanh() * 1.5,
+            1 => (y * y).exp(),
+            2 => y.sigmoid() - x,
+            _ => y.abs() + 0.5,
+        };
+        y *= 0.5;
+    }
+    y
+}
+
+#[test]
+fn a_deep_chain_of_elements_takes_the_memory_of_its_results() {
+    const N: usize = 1 << 20;
+    let bytes = 4 * N;
+    let x = Tensor::<f32>::full([N], 0.3);
+    // The value; the sum alone, which has no buffer at all; the gradient; both.
+    let tape = Tape::inference();
+    let y = deep(tape.leaf(&x));
+    let (_, most) = most_of(|| tape.run(y));
+    assert!(tape.peak_bytes() <= bytes + SMALL, "{}", tape.peak_bytes());
+    assert!(most <= bytes + bytes / 8 + 4 * SMALL, "{most}");
+
+    let tape = Tape::inference();
+    tape.run(deep(tape.leaf(&x)).sum());
+    assert!(tape.peak_bytes() <= SMALL, "{}", tape.peak_bytes());
+
+    let tape = Tape::new();
+    let v = tape.leaf(&x);
+    let loss = deep(v).sum();
+    let gradient = loss.gradient(v);
+    let (_, most) = most_of(|| tape.run((loss, gradient)));
+    assert!(tape.peak_bytes() <= bytes + SMALL, "{}", tape.peak_bytes());
+    assert!(most <= bytes + bytes / 8 + 8 * SMALL, "{most}");
+}
+
+#[test]
+fn inference_keeps_two_activations_and_its_result_and_training_one_for_each_layer() {
+    const LAYERS: usize = 8;
+    let (batch, n) = (128, 256);
+    let activation = 4 * batch * n;
+    let rng = &mut rng(1);
+    let layers: [Linear; LAYERS] = std::array::from_fn(|_| Linear::new(n, n, rng));
+    let x = Tensor::<f32>::ones([batch, n]);
+    let forward = |tape: &Tape| {
+        let x = tape.constant(&x);
+        layers.iter().fold(x, |x, layer| layer.forward(x).relu())
+    };
+    let tape = Tape::inference();
+    tape.run(forward(&tape));
+    let most = tape.peak_bytes();
+    assert!(
+        (activation..=3 * activation + SMALL).contains(&most),
+        "{most}"
+    );
+
+    let program = Program::record([ProgramInput::<f32>::batch([n])], |[x]| {
+        layers.iter().fold(x, |x, layer| layer.forward(x).relu())
+    });
+    let program = program.expect("a program");
+    program.run([&x]).expect("values");
+    let most = program.peak_bytes();
+    assert!(
+        (activation..=3 * activation + SMALL).contains(&most),
+        "{most}"
+    );
+
+    let tape = Tape::new();
+    let loss = forward(&tape).square().sum();
+    let parameters = layers.each_ref().map(|layer| layer.weight.on(*tape));
+    let gradients = loss.gradients(parameters);
+    tape.run((loss, gradients));
+    let results = LAYERS * 4 * n * n;
+    let most = tape.peak_bytes();
+    let least = results + (LAYERS - 1) * activation;
+    assert!(
+        (least..=least + 3 * activation + SMALL).contains(&most),
+        "{most}, {least}"
+    );
+}
+
+#[test]
+fn a_program_allocates_nothing_but_its_results() {
+    let rng = &mut rng(1);
+    let layers = [Linear::<f32>::new(20, 300, rng), Linear::new(300, 10, rng)];
+    let program = Program::record([ProgramInput::<f32>::batch([20])], |[x]| {
+        let y = layers[1]
+            .forward(layers[0].forward(x).relu())
+            .log_softmax(-1);
+        let loss = y.square().mean();
+        (y, loss, loss.gradient(x))
+    });
+    let program = program.expect("a program");
+    let xs = [4, 64].map(|batch| Tensor::<f32>::full([batch, 20], 0.25));
+    for x in &xs {
+        for _ in 0..3 {
+            program.run([x]).expect("values");
+        }
+    }
+    for x in &xs {
+        // Results that are held cannot be used again: a buffer and what counts its owners for each.
+        let mut held = Vec::with_capacity(10);
+        let (before, times) = (HERE.get(), TIMES.get());
+        for _ in 0..10 {
+            held.push(program.run([x]).expect("values"));
+        }
+        let times = TIMES.get() - times;
+        assert!(
+            times <= 10 * 3 * 2,
+            "{times} allocations in ten runs of three results"
+        );
+        let batch = x.shape()[0];
+        let results = 10 * 4 * (batch * 10 + 1 + batch * 20);
+        let bytes = (HERE.get() - before) as usize;
+        assert!(
+            bytes <= results + results / 4 + 10 * 3 * 512,
+            "{bytes} bytes, results have {results}"
+        );
+        drop(held);
+        // Results that are dropped are: nothing is left, and no more than one run's is there at once.
+        program.run([x]).expect("values");
+        let before = HERE.get();
+        let (_, most) = most_of(|| {
+            for _ in 0..100 {
+                program.run([x]).expect("values");
+            }
+        });
+        assert_eq!(HERE.get(), before, "bytes after a hundred runs");
+        let one = results / 10;
+        assert!(
+            most <= one + one / 4 + 3 * 512,
+            "{most} bytes for results of {one}"
+        );
     }
 }

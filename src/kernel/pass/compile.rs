@@ -430,11 +430,7 @@ impl Compiler {
                 self.values[index] = Some(to);
                 let partial = match (self.whole_rows(), self.recipe.rows) {
                     (true, _) => 0,
-                    (false, 1) => {
-                        let partial = self.work;
-                        self.work += aligned(self.recipe.width.div_ceil(BLOCK) * dtype.size());
-                        partial
-                    }
+                    (false, 1) => self.room(self.recipe.width.div_ceil(BLOCK) * dtype.size()),
                     (false, _) => {
                         let partial = self.registers;
                         self.registers += aligned(self.recipe.width.div_ceil(BLOCK) * dtype.size());
@@ -461,8 +457,7 @@ impl Compiler {
             } => {
                 debug_assert!(sums_together(self.recipe.width));
                 let elements = self.recipe.rows * self.recipe.width;
-                let partial = self.work;
-                self.work += aligned(elements.div_ceil(BLOCK) * dtype.size());
+                let partial = self.room(elements.div_ceil(BLOCK) * dtype.size());
                 self.totals.push(Total {
                     reducer: reducer(kind, dtype),
                     output: self.output(index),
@@ -475,11 +470,8 @@ impl Compiler {
             }
             Make::Reduce { kind, dtype, .. } => {
                 let groups = self.recipe.rows.div_ceil(GROUP);
-                let partial = (groups > 1).then(|| {
-                    let partial = self.work;
-                    self.work += aligned(groups * self.recipe.width * dtype.size());
-                    partial
-                });
+                let bytes = groups * self.recipe.width * dtype.size();
+                let partial = (groups > 1).then(|| self.room(bytes));
                 self.accumulations.push(Accumulated {
                     reducer: reducer(kind, dtype),
                     output: self.output(index),
@@ -491,6 +483,13 @@ impl Compiler {
                 }
             }
         }
+    }
+
+    /// Room in the working memory of a run.
+    fn room(&mut self, bytes: usize) -> usize {
+        let start = self.work;
+        self.work += aligned(bytes);
+        start
     }
 
     /// The output that an instruction writes, if nothing reads it within the pass.
