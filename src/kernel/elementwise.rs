@@ -49,7 +49,7 @@ pub(crate) const OPERANDS: usize = 3;
 
 /// Elements that are computed before any is stored. They stay in registers, and because nothing is stored in between, the loop
 /// over them vectorizes also where the result overwrites an operand.
-const CHUNK: usize = 16;
+pub(super) const CHUNK: usize = 16;
 
 /// How an operand is read: it advances with the result, or is one element for all.
 trait Access: Copy + 'static {
@@ -289,6 +289,7 @@ impl Pointer {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernel {
     inputs: [Dtype; OPERANDS],
+    arity: usize,
     output: Dtype,
     /// # Safety
     /// The operands and the result must be of the types above, and satisfy the contract of [`Pass::new`]; one of two operands, but
@@ -302,10 +303,16 @@ impl Kernel {
         self.output
     }
 
+    /// The types of the operands.
+    pub(super) fn operands(&self) -> &[Dtype] {
+        &self.inputs[..self.arity]
+    }
+
     /// The kernel of a function of one element.
     pub const fn of1<A: Element, F: Map1<A>>() -> Kernel {
         Kernel {
             inputs: [A::DTYPE; OPERANDS],
+            arity: 1,
             output: F::Output::DTYPE,
             call: |x, out, n| {
                 let source = Source1::<A, F>(x[0].reader(), PhantomData);
@@ -319,6 +326,7 @@ impl Kernel {
     pub const fn of2<A: Element, B: Element, F: Map2<A, B>>() -> Kernel {
         Kernel {
             inputs: [A::DTYPE, B::DTYPE, B::DTYPE],
+            arity: 2,
             output: F::Output::DTYPE,
             call: |x, out, n| match (x[0].single, x[1].single) {
                 // SAFETY: by the contract of `Kernel::call`.
@@ -335,6 +343,7 @@ impl Kernel {
     pub const fn of3<A: Element, B: Element, C: Element, F: Map3<A, B, C>>() -> Kernel {
         Kernel {
             inputs: [A::DTYPE, B::DTYPE, C::DTYPE],
+            arity: 3,
             output: F::Output::DTYPE,
             call: |x, out, n| {
                 let (a, b, c) = (x[0].reader(), x[1].reader(), x[2].reader());

@@ -14,6 +14,7 @@ pub(crate) mod place;
 pub(crate) mod reduce;
 #[cfg(test)]
 pub(crate) mod sample;
+pub(crate) mod script;
 pub(crate) mod threads;
 pub(crate) mod update;
 pub(crate) mod walk;

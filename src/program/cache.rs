@@ -1,6 +1,6 @@
 //! The plans of a tape: one that was made for the same nodes is used again.
 
-use super::execute::{Fault, Frame, Results};
+use super::execute::{Fault, Results};
 use super::needed::Targets;
 use super::plan::{Given, Place, Plan};
 use crate::element::Slice;
@@ -150,11 +150,7 @@ impl Graph {
             for given in &plan.inputs {
                 inputs.push(self.read(given));
             }
-            plan.execute(&mut Frame {
-                inputs: &inputs,
-                results: &mut results,
-                memory: &mut plans.memory,
-            })
+            plan.execute(&inputs, &mut results, &mut plans.memory)
         };
         if outcome.is_ok() {
             self.keep(&plan, &results);

@@ -1,10 +1,10 @@
 //! Runs that find the first value that is not finite.
 
-use super::execute::{Fault, Frame, Results};
+use super::execute::{Fault, Results};
 use super::fetch::Fetch;
 use super::lower;
 use super::nonfinite::{NonFinite, all_finite, in_order};
-use super::plan::{Given, Place, Plan};
+use super::plan::{Given, Plan};
 use crate::element::Slice;
 use crate::kernel::memory::Memory;
 use crate::tape::{Graph, Op, TapeRef};
@@ -170,36 +170,20 @@ impl Graph {
     /// is not.
     fn check(&self, plan: &Plan, bad: Option<u32>, results: &mut Results) -> Result<(), Trouble> {
         let mut memory = Memory::default();
-        memory.reserve(plan.numbers, plan.truths);
         let inputs: SmallVec<[Slice<'_>; 16]> =
             plan.inputs.iter().map(|given| self.read(given)).collect();
-        let mut frame = Frame {
-            inputs: &inputs,
-            results,
-            memory: &mut memory,
-        };
-        for step in &plan.steps {
+        let mut frame = plan.frame(&inputs, results, &mut memory);
+        for (at, step) in plan.steps.iter().enumerate() {
             let node = step.nodes[0];
             if bad.is_some_and(|bad| bad < node) {
                 continue;
             }
-            step.run(&mut frame)?;
+            plan.step(at, &mut frame)?;
             let checked = self.node(node).dtype.is_float();
             if !checked || matches!(self.node(node).op, Op::Fill(_)) {
                 continue;
             }
-            let (read, finite);
-            match step.writes[0] {
-                Place::Temporary(region) => {
-                    read = frame.memory.borrow(&[region], &[], 0..0).0;
-                    finite = all_finite(read[0]);
-                }
-                Place::Result(result) => {
-                    let storage = frame.results[result as usize].as_ref();
-                    finite = storage.is_none_or(|storage| all_finite(storage.as_slice()));
-                }
-                Place::Input(_) => unreachable!("an input is written"),
-            }
+            let finite = all_finite(frame.written(at, 0));
             if !finite {
                 return Err(Trouble::NonFinite(self.found(node)?));
             }

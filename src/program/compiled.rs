@@ -1,6 +1,6 @@
 //! A plan apart from the tape it was made on: what it reads is found without one.
 
-use super::execute::{Fault, Frame, Results};
+use super::execute::{Fault, Results};
 use super::plan::{Given, Place, Plan};
 use crate::element::{AnyNumber, Element, Slice, with_any, with_dtype};
 use crate::kernel::memory::Memory;
@@ -186,11 +186,7 @@ impl Compiled {
         for source in &self.sources {
             given.push(Self::slice(source, inputs, parameters));
         }
-        let outcome = self.plan.execute(&mut Frame {
-            inputs: &given,
-            results,
-            memory,
-        });
+        let outcome = self.plan.execute(&given, results, memory);
         outcome.map_err(|fault| self.describe(&fault))
     }
 

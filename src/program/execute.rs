@@ -1,10 +1,10 @@
 //! Runs the steps of a plan.
 
-use super::plan::{Place, Plan, Step, Work};
+use super::plan::{Place, Plan, Work};
 use super::value::{copy, reduce_any};
 use crate::element::{Slice, SliceMut};
-use crate::kernel::memory::{Memory, Region};
-use crate::kernel::pass::Given;
+use crate::kernel::memory::Memory;
+use crate::kernel::script::{self, Frame, Script};
 use crate::tape::{Input, Output};
 use crate::tensor::{AnyStorage, Pool};
 use smallvec::SmallVec;
@@ -24,15 +24,8 @@ impl Fault {
     }
 }
 
-/// The values that outlive a run, while it goes on.
+/// The values that outlive a run.
 pub(crate) type Results = SmallVec<[Option<AnyStorage>; 8]>;
-
-/// What a run works with.
-pub(crate) struct Frame<'f, 'i> {
-    pub inputs: &'f [Slice<'i>],
-    pub results: &'f mut Results,
-    pub memory: &'f mut Memory,
-}
 
 impl Plan {
     /// Buffers for the values that outlive a run.
@@ -56,114 +49,103 @@ impl Plan {
         }
     }
 
-    /// Runs all steps.
-    pub fn execute(&self, frame: &mut Frame<'_, '_>) -> Result<(), Fault> {
-        frame.memory.reserve(self.numbers, self.truths);
-        for step in &self.steps {
-            step.run(frame)?;
-        }
-        Ok(())
-    }
-}
-
-impl Step {
-    /// Runs the step.
-    pub fn run(&self, frame: &mut Frame<'_, '_>) -> Result<(), Fault> {
-        let mut read: SmallVec<[Region; 8]> = SmallVec::new();
-        let mut written: SmallVec<[Region; 4]> = SmallVec::new();
-        for (place, overwritten) in self.reads.iter().zip(&self.overwritten) {
-            if let (Place::Temporary(region), None) = (place, overwritten) {
-                read.push(*region);
-            }
-        }
-        let mut taken: SmallVec<[(u32, AnyStorage); 2]> = SmallVec::new();
-        for place in &self.writes {
-            match *place {
-                Place::Temporary(region) => written.push(region),
-                Place::Result(result) => {
-                    let storage = frame.results[result as usize].take();
-                    taken.push((result, storage.expect("a result is written once")));
+    /// What the steps read and write, checked when it is first asked for.
+    fn script(&self) -> &Script {
+        self.script.get_or_init(|| {
+            let inputs = self.inputs.len();
+            let place = |place: &Place| match *place {
+                Place::Temporary(region) => script::Place::Memory(region),
+                Place::Input(input) => {
+                    script::Place::Outside(input as usize, self.given[input as usize].dtype)
                 }
-                Place::Input(_) => unreachable!("an input is written"),
+                Place::Result(result) => {
+                    let dtype = self.results[result as usize].dtype;
+                    script::Place::Outside(inputs + result as usize, dtype)
+                }
+            };
+            let places =
+                |of: &[Place]| -> SmallVec<[script::Place; 8]> { of.iter().map(place).collect() };
+            let mut script = Script::new(self.numbers, self.truths, inputs + self.results.len());
+            for step in &self.steps {
+                let (reads, writes) = (places(&step.reads), places(&step.writes));
+                match &step.work {
+                    Work::Pass(pass) => {
+                        let (start, bytes) = step.work_memory;
+                        let work = start..start + bytes;
+                        script.pass(pass, &reads, &step.overwritten, &writes, work);
+                    }
+                    _ => script.other(&reads, &writes),
+                }
             }
-        }
-        let outcome = {
-            let (start, bytes) = self.work_memory;
-            let (read, written, work) = frame.memory.borrow(&read, &written, start..start + bytes);
-            let mut read = read.into_iter();
-            let mut inputs: SmallVec<[Given<'_>; 8]> = SmallVec::new();
-            for (place, overwritten) in self.reads.iter().zip(&self.overwritten) {
-                inputs.push(match (place, overwritten) {
-                    (_, Some(output)) => Given::Overwritten(*output as usize),
-                    (Place::Input(input), None) => {
-                        Given::Elements(frame.inputs[*input as usize].briefly())
-                    }
-                    (Place::Temporary(_), None) => {
-                        Given::Elements(read.next().expect("borrowed above"))
-                    }
-                    (Place::Result(result), None) => {
-                        let storage = frame.results[*result as usize].as_ref();
-                        Given::Elements(storage.expect("written before it is read").as_slice())
-                    }
-                });
-            }
-            let (mut written, mut storages) = (written.into_iter(), taken.iter_mut());
-            let mut outputs: SmallVec<[SliceMut<'_>; 4]> = SmallVec::new();
-            for place in &self.writes {
-                outputs.push(match place {
-                    Place::Temporary(_) => written.next().expect("borrowed above"),
-                    _ => {
-                        let (_, storage) = storages.next().expect("taken above");
-                        storage.unique().expect("a result that nobody else can see")
-                    }
-                });
-            }
-            self.work.run(&inputs, outputs, work)
-        };
-        for (result, storage) in taken {
-            frame.results[result as usize] = Some(storage);
-        }
-        outcome.map_err(|message| Fault {
-            node: self.nodes[0],
-            message,
+            script
         })
     }
-}
 
-impl Work {
-    fn run(
-        &self,
-        inputs: &[Given<'_>],
-        mut outputs: SmallVec<[SliceMut<'_>; 4]>,
-        work: &mut [crate::kernel::pass::Line],
-    ) -> Result<(), String> {
-        if let Work::Pass(pass) = self {
-            pass.run(inputs, &mut outputs, work);
-            return Ok(());
+    /// The plan with what it works on.
+    ///
+    /// # Panics
+    /// If inputs and results are not those of the plan.
+    pub fn frame<'r>(
+        &'r self,
+        inputs: &'r [Slice<'_>],
+        results: &'r mut Results,
+        memory: &'r mut Memory,
+    ) -> Frame<'r> {
+        fn unique(storage: &mut Option<AnyStorage>) -> SliceMut<'_> {
+            let unique = storage.as_mut().and_then(AnyStorage::unique);
+            unique.expect("a result that nobody else can see")
         }
-        let slice = |k: usize| match inputs[k] {
-            Given::Elements(slice) => slice,
-            Given::Overwritten(_) => unreachable!("only passes overwrite"),
-        };
-        let Some(out) = outputs.pop() else {
-            unreachable!("a step without a result")
-        };
-        match self {
-            Work::Pass(_) => {}
-            Work::Reduce { kind, axes, layout } => reduce_any(*kind, slice(0), layout, axes, out)?,
-            Work::Copy { layout } => copy(slice(0), layout, out),
-            Work::Call { operation, layouts } => {
-                let input = |(k, layout): (usize, &crate::shape::Layout)| Input {
-                    data: slice(k),
-                    layout: layout.clone(),
-                };
-                let mut inputs: SmallVec<[Input<'_>; 3]> = SmallVec::new();
-                for layout in layouts.iter().enumerate() {
-                    inputs.push(input(layout));
-                }
-                operation.forward(&inputs, Output { data: out })?;
-            }
+        let results = results.iter_mut().map(unique);
+        let inputs = inputs.iter().map(|slice| slice.briefly());
+        self.script().frame(memory, inputs, results)
+    }
+
+    /// Runs all steps.
+    pub fn execute(
+        &self,
+        inputs: &[Slice<'_>],
+        results: &mut Results,
+        memory: &mut Memory,
+    ) -> Result<(), Fault> {
+        let mut frame = self.frame(inputs, results, memory);
+        for step in 0..self.steps.len() {
+            self.step(step, &mut frame)?;
         }
         Ok(())
+    }
+
+    /// Runs a step.
+    #[inline]
+    pub fn step(&self, step: usize, frame: &mut Frame<'_>) -> Result<(), Fault> {
+        if frame.run(step) {
+            return Ok(());
+        }
+        let (reads, mut writes) = frame.borrow(step);
+        let Some(out) = writes.pop() else {
+            unreachable!("a step without a result")
+        };
+        let step = &self.steps[step];
+        let outcome = match &step.work {
+            Work::Pass(_) => unreachable!("a pass is run by the frame"),
+            Work::Reduce { kind, axes, layout } => reduce_any(*kind, reads[0], layout, axes, out),
+            Work::Copy { layout } => {
+                copy(reads[0], layout, out);
+                Ok(())
+            }
+            Work::Call { operation, layouts } => {
+                let mut inputs: SmallVec<[Input<'_>; 3]> = SmallVec::new();
+                for (data, layout) in reads.iter().zip(layouts) {
+                    inputs.push(Input {
+                        data: *data,
+                        layout,
+                    });
+                }
+                operation.forward(&inputs, Output { data: out })
+            }
+        };
+        outcome.map_err(|message| Fault {
+            node: step.nodes[0],
+            message,
+        })
     }
 }

@@ -5,6 +5,7 @@ use crate::element::Dtype;
 use crate::kernel::memory::{ALIGNMENT, Region};
 use crate::shape::Layout;
 use smallvec::SmallVec;
+use std::sync::OnceLock;
 
 /// A step whose values have no place yet.
 pub(super) struct Draft {
@@ -145,6 +146,7 @@ impl Drafts {
             numbers: numbers.most,
             truths: truths.most,
             named: Vec::new(),
+            script: OnceLock::new(),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::shape::{Layout, Shape};
 use crate::tape::{Graph, Op};
 use smallvec::SmallVec;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Makes the plan of computing `needed` (in order), of which `kept` are to outlive the run.
 pub(super) fn plan(graph: &Graph, needed: &[u32], kept: impl Fn(u32) -> bool, fuse: bool) -> Plan {
@@ -296,7 +297,7 @@ impl Lowering<'_> {
             outputs,
         };
         self.drafts.steps.push(Draft {
-            work: Work::Pass(Box::new(recipe.compile())),
+            work: Work::Pass(Arc::new(recipe.compile())),
             reads: inputs.values,
             writes,
             nodes: SmallVec::from_slice(nodes),

@@ -1,6 +1,6 @@
 //! What a checked run says of a value that is not finite.
 
-use super::execute::{Fault, Frame};
+use super::execute::Fault;
 use super::lower;
 use super::needed::Targets;
 use super::plan::{Given, Place};
@@ -248,11 +248,7 @@ impl Graph {
         let mut memory = Memory::default();
         let inputs: SmallVec<[Slice<'_>; 16]> =
             plan.inputs.iter().map(|given| self.read(given)).collect();
-        plan.execute(&mut Frame {
-            inputs: &inputs,
-            results: &mut results,
-            memory: &mut memory,
-        })?;
+        plan.execute(&inputs, &mut results, &mut memory)?;
         let look = |&node: &u32| {
             let shape = &self.node(node).shape;
             let plain = || Layout::contiguous(Shape::clone(shape));

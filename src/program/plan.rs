@@ -4,10 +4,12 @@ use crate::element::Dtype;
 use crate::kernel::memory::Region;
 use crate::kernel::pass::Pass;
 use crate::kernel::reduce::Reduction;
+use crate::kernel::script::Script;
 use crate::shape::{Layout, Shape};
 use crate::tape::Called;
 use smallvec::SmallVec;
 use std::panic::Location;
+use std::sync::{Arc, OnceLock};
 
 /// Where a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +57,7 @@ pub(crate) struct Fetched {
 #[derive(Clone, Debug)]
 pub(crate) enum Work {
     /// A fused pass.
-    Pass(Box<Pass>),
+    Pass(Arc<Pass>),
     /// A reduction of a single value.
     Reduce {
         kind: Reduction,
@@ -111,6 +113,8 @@ pub(crate) struct Plan {
     pub truths: usize,
     /// The nodes that are computed.
     pub named: Vec<Named>,
+    /// What the steps read and write, once it is checked.
+    pub script: OnceLock<Script>,
 }
 
 impl Plan {
@@ -124,6 +128,7 @@ impl Plan {
     /// may read the input after the result is written.
     pub fn overwrite(&mut self, result: u32, input: u32) -> bool {
         let (old, new) = (Place::Input(input), Place::Result(result));
+        debug_assert!(self.script.get().is_none(), "a plan that ran");
         let Some(writer) = self
             .steps
             .iter()

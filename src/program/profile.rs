@@ -1,6 +1,6 @@
 //! Runs that say where the time goes.
 
-use super::execute::{Fault, Frame};
+use super::execute::Fault;
 use super::fetch::Fetch;
 use super::listing::{Bytes, count};
 use super::plan::{Plan, Step};
@@ -280,15 +280,13 @@ impl Graph {
             let given = plan.inputs.iter().map(|given| self.read(given));
             let inputs: SmallVec<[Slice<'_>; 16]> = given.collect();
             let mut memory = Memory::default();
-            let mut frame = Frame {
-                inputs: &inputs,
-                results: &mut results,
-                memory: &mut memory,
-            };
-            plan.execute(&mut frame)?;
-            for step in &plan.steps {
+            let mut frame = plan.frame(&inputs, &mut results, &mut memory);
+            for step in 0..plan.steps.len() {
+                plan.step(step, &mut frame)?;
+            }
+            for step in 0..plan.steps.len() {
                 let start = Instant::now();
-                step.run(&mut frame)?;
+                plan.step(step, &mut frame)?;
                 times.push(start.elapsed());
             }
         }

@@ -4,7 +4,7 @@
 use super::execute::Fault;
 use super::needed::see;
 use super::value::{copy, reduce_any};
-use crate::element::{Element, SliceMut, with_dtype};
+use crate::element::{Element, Slice, SliceMut, with_dtype};
 use crate::kernel::elementwise::{self, Kernel};
 use crate::shape::{Layout, Shape};
 use crate::tape::{Graph, Input, Node, Op, Output};
@@ -33,10 +33,17 @@ pub(super) fn evaluate_alone(graph: &Graph, target: u32) -> Result<Buffer, Fault
 }
 
 fn compute(graph: &Graph, node: &Node, values: &[Option<Buffer>]) -> Result<Buffer, String> {
-    let inputs: SmallVec<[Input<'_>; 3]> = node
+    let read: SmallVec<[(Slice<'_>, Layout); 3]> = node
         .inputs
         .iter()
         .map(|&i| input(graph.node(i), values[i as usize].as_ref()))
+        .collect();
+    let inputs: SmallVec<[Input<'_>; 3]> = read
+        .iter()
+        .map(|(data, layout)| Input {
+            data: data.briefly(),
+            layout,
+        })
         .collect();
     if let Op::View(view) = &node.op
         && let Some(value) = &values[node.inputs[0] as usize]
@@ -81,16 +88,13 @@ fn one_by_one<T: Element>(kernel: &Kernel, node: &Node, inputs: &[Input<'_>], ou
 }
 
 /// An input as a kernel sees it. A number that is the same everywhere has no buffer: it is read from its node.
-fn input<'a>(node: &'a Node, value: Option<&'a Buffer>) -> Input<'a> {
+fn input<'a>(node: &'a Node, value: Option<&'a Buffer>) -> (Slice<'a>, Layout) {
     match (&node.op, value) {
-        (_, Some(value)) => Input {
-            data: value.storage.as_slice(),
-            layout: value.layout_for(&node.shape),
-        },
-        (Op::Fill(number), None) => Input {
-            data: number.as_slice(),
-            layout: Layout::contiguous(Shape::scalar()).expand(&node.shape),
-        },
+        (_, Some(value)) => (value.storage.as_slice(), value.layout_for(&node.shape)),
+        (Op::Fill(number), None) => (
+            number.as_slice(),
+            Layout::contiguous(Shape::scalar()).expand(&node.shape),
+        ),
         (op, None) => unreachable!("{} is read before it is computed", op.name()),
     }
 }
@@ -104,9 +108,9 @@ fn evaluate(node: &Node, inputs: &[Input<'_>], out: SliceMut<'_>) -> Result<(), 
             out,
         ),
         // A view that no layout of the input's storage can express: a copy in row-major order.
-        Op::View(_) => copy(inputs[0].data, &inputs[0].layout, out),
+        Op::View(_) => copy(inputs[0].data, inputs[0].layout, out),
         Op::Reduce(kind, axes) => {
-            return reduce_any(*kind, inputs[0].data, &inputs[0].layout, axes, out);
+            return reduce_any(*kind, inputs[0].data, inputs[0].layout, axes, out);
         }
         Op::Call(operation) => return operation.forward(inputs, Output { data: out }),
         Op::Leaf | Op::Elementwise(_) => unreachable!("{} is not computed here", node.op.name()),

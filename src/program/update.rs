@@ -2,17 +2,16 @@
 
 use super::lower;
 use super::plan::{Given, Place, Plan, Step, Work};
-use crate::element::{AnyNumber, Float, SliceMut, Slices, SlicesMut};
-use crate::kernel::pass::{self, Pass};
+use crate::element::{AnyNumber, Float, Slice, SliceMut, Slices, SlicesMut};
+use crate::kernel::memory::Memory;
+use crate::kernel::script::{self, Script};
 use crate::shape::Shape;
 use crate::tape::{Op, Tape, Var};
 use smallvec::SmallVec;
 
-/// What an input of the pass is.
+/// What an input of the pass is that no output overwrites.
 #[derive(Clone, Copy, Debug)]
 enum Read {
-    /// The vector that this output overwrites.
-    Overwritten(usize),
     /// A vector that is only read.
     Other(usize),
     Number(usize),
@@ -24,9 +23,10 @@ enum Read {
 pub type Overwriting<T> = SmallVec<[Var<T>; 4]>;
 
 /// One pass that overwrites vectors of equal length. Numbers are given anew at each run.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Update {
-    pass: Box<Pass>,
+    script: Script,
+    memory: Memory,
     reads: SmallVec<[Read; 16]>,
     /// The vector that each output of the pass is.
     writes: SmallVec<[usize; 4]>,
@@ -91,37 +91,62 @@ impl Update {
                 position(&written, fetched.expect("an output that is kept").node)
             })
             .collect();
-        let read = |(input, place): (usize, &Place)| {
+        let mut others_read = SmallVec::new();
+        let mut overwritten: SmallVec<[Option<u16>; 16]> = SmallVec::new();
+        for (input, place) in reads.iter().enumerate() {
             let Place::Input(given) = place else {
                 panic!("an update that is not one pass");
             };
+            // Nothing was recorded before the vectors, the others, and the numbers, in this order.
             let node = match inputs[*given as usize] {
                 Given::Value(node) => node as usize,
-                Given::Number(node) => match graph.nodes[node as usize].op {
-                    Op::Fill(number) => return Read::Constant(number),
-                    ref op => unreachable!("{} is no number", op.name()),
-                },
-            };
-            // Nothing was recorded before the vectors, the others, and the numbers, in this order.
-            match node {
-                node if node < vectors => {
-                    let output = writes.iter().position(|&vector| vector == node);
-                    let output = output.expect("an update of each vector");
-                    assert!(
-                        pass.overwrites().contains(&(output, input)),
-                        "an update that reads what it has overwritten"
-                    );
-                    Read::Overwritten(output)
+                Given::Number(node) => {
+                    let Op::Fill(number) = graph.nodes[node as usize].op else {
+                        unreachable!("a number")
+                    };
+                    overwritten.push(None);
+                    others_read.push(Read::Constant(number));
+                    continue;
                 }
-                node if node < vectors + others => Read::Other(node - vectors),
-                node => Read::Number(node - vectors - others),
+            };
+            let output = (node < vectors).then(|| {
+                let output = writes.iter().position(|&vector| vector == node);
+                let output = output.expect("an update of each vector");
+                assert!(
+                    pass.overwrites().contains(&(output, input)),
+                    "an update that reads what it has overwritten"
+                );
+                output as u16
+            });
+            overwritten.push(output);
+            if output.is_none() {
+                others_read.push(match node - vectors {
+                    other if other < others => Read::Other(other),
+                    number => Read::Number(number - others),
+                });
             }
-        };
-        let reads = reads.iter().enumerate().map(read).collect();
+        }
+        let only_read = others_read.len();
+        let mut script = Script::new(0, 0, only_read + writes.len());
+        let written = |output: usize| script::Place::Outside(only_read + output, T::DTYPE);
+        let mut next = 0;
+        let places: SmallVec<[script::Place; 16]> = overwritten
+            .iter()
+            .map(|overwritten| match overwritten {
+                Some(output) => written(*output as usize),
+                None => {
+                    next += 1;
+                    script::Place::Outside(next - 1, T::DTYPE)
+                }
+            })
+            .collect();
+        let outputs: SmallVec<[script::Place; 4]> = (0..writes.len()).map(written).collect();
+        script.pass(&pass, &places, &overwritten, &outputs, 0..0);
         Update {
-            reads,
+            script,
+            memory: Memory::default(),
+            reads: others_read,
             writes,
-            pass,
         }
     }
 
@@ -129,31 +154,31 @@ impl Update {
     ///
     /// # Panics
     /// If vectors and numbers are not as many, or not as long, as was recorded.
-    pub fn run<T: Float>(&self, vectors: &mut [&mut [T]], others: &[&[T]], numbers: &[T]) {
-        fn input<'a, T: Float>(
-            read: &'a Read,
-            others: &[&'a [T]],
-            numbers: &'a [T],
-        ) -> pass::Given<'a> {
-            let elements = |slice| pass::Given::Elements(T::erase::<Slices<'a>>(slice));
+    pub fn run<T: Float>(&mut self, vectors: &mut [&mut [T]], others: &[&[T]], numbers: &[T]) {
+        let read = self.reads.iter().map(|read| -> Slice<'_> {
             match read {
-                Read::Overwritten(output) => pass::Given::Overwritten(*output),
-                Read::Other(other) => elements(others[*other]),
-                Read::Number(number) => elements(std::slice::from_ref(&numbers[*number])),
-                Read::Constant(number) => pass::Given::Elements(number.as_slice()),
+                Read::Other(other) => T::erase::<Slices<'_>>(others[*other]),
+                Read::Number(number) => {
+                    T::erase::<Slices<'_>>(std::slice::from_ref(&numbers[*number]))
+                }
+                Read::Constant(number) => number.as_slice(),
             }
+        });
+        let written = self.writes.iter().map(|&vector| -> SliceMut<'_> {
+            T::erase::<SlicesMut<'_>>(std::mem::take(&mut vectors[vector]))
+        });
+        self.script.frame(&mut self.memory, read, written).run(0);
+    }
+}
+
+impl Clone for Update {
+    fn clone(&self) -> Self {
+        Update {
+            script: self.script.clone(),
+            memory: Memory::default(),
+            reads: self.reads.clone(),
+            writes: self.writes.clone(),
         }
-        let mut inputs: SmallVec<[pass::Given<'_>; 16]> = SmallVec::new();
-        for read in &self.reads {
-            inputs.push(input(read, others, numbers));
-        }
-        let mut output =
-            |&vector: &usize| T::erase::<SlicesMut<'_>>(std::mem::take(&mut vectors[vector]));
-        let mut outputs: SmallVec<[SliceMut<'_>; 4]> = SmallVec::new();
-        for vector in &self.writes {
-            outputs.push(output(vector));
-        }
-        self.pass.run(&inputs, &mut outputs, &mut []);
     }
 }
 
@@ -175,7 +200,7 @@ mod tests {
     #[test]
     fn vectors_of_any_length_are_overwritten() {
         for len in [1, 2, 3, 511, 512, 513, 100_000] {
-            let update = recorded(len);
+            let mut update = recorded(len);
             let mut a: Vec<f64> = (0..len).map(|i| i as f64).collect();
             let mut b = vec![3.0; len];
             let x = vec![0.5; len];

@@ -348,7 +348,7 @@ pub(crate) use described_here;
 #[derive(Clone, Debug)]
 pub struct Input<'a> {
     pub(crate) data: Slice<'a>,
-    pub(crate) layout: Layout,
+    pub(crate) layout: &'a Layout,
 }
 
 impl<'a> Input<'a> {
@@ -365,7 +365,7 @@ impl<'a> Input<'a> {
 
     /// Shape, strides and offset.
     pub fn layout(&self) -> &Layout {
-        &self.layout
+        self.layout
     }
 }
 

@@ -1,14 +1,14 @@
 //! From a recipe to instructions of the machine: stages, registers, and where inputs may be overwritten.
 
-use super::order::{Held, Position, Step};
+use super::order::{Held, Position, Step, overwrites};
 use super::reducer::reducer;
 use super::sums_together;
 use super::{
     Access, Accumulated, Arg, BLOCK, Base, Class, Hoisted, Instruction, Make, Moves, Pass, Place,
     Recipe, Reduced, Slot, Stage, Total,
 };
+use crate::kernel::elementwise::CHUNK;
 use crate::kernel::reduce::GROUP;
-use smallvec::SmallVec;
 use std::collections::HashMap;
 
 /// Bytes of a first-level cache that registers should not exceed.
@@ -232,8 +232,14 @@ impl Compiler {
 
     fn register(&mut self, bytes: usize, moves: Moves, size: usize) -> Slot {
         let base = Base::Register(self.registers);
-        self.registers += aligned(bytes);
-        self.place(Place { base, moves, size })
+        let room = aligned(bytes);
+        self.registers += room;
+        self.place(Place {
+            base,
+            moves,
+            size,
+            room,
+        })
     }
 
     /// A register of a block.
@@ -241,8 +247,8 @@ impl Compiler {
         if let Some(slot) = self.free.get_mut(&size).and_then(Vec::pop) {
             return slot;
         }
-        let bytes = self.block_rows * self.block_width * size;
-        self.register(bytes, Moves::Not, size)
+        let elements = self.block_rows * self.block_width;
+        self.register(elements.next_multiple_of(CHUNK) * size, Moves::Not, size)
     }
 
     /// Whether a block holds all columns, so that a register does too.
@@ -260,7 +266,12 @@ impl Compiler {
                 _ => Moves::WithElements,
             };
             let base = Base::Output(output);
-            return self.place(Place { base, moves, size });
+            return self.place(Place {
+                base,
+                moves,
+                size,
+                room: 0,
+            });
         }
         if class == Class::Row {
             return self.register(self.block_rows * size, Moves::Not, size);
@@ -326,7 +337,12 @@ impl Compiler {
             Access::Single | Access::Strided(_) => Moves::Not,
         };
         let base = Base::Input(input, source.offset * size);
-        let slot = self.place(Place { base, moves, size });
+        let slot = self.place(Place {
+            base,
+            moves,
+            size,
+            room: 0,
+        });
         self.direct.insert(input, slot);
         slot
     }
@@ -337,8 +353,8 @@ impl Compiler {
             return slot;
         }
         let size = self.recipe.inputs[input].dtype.size();
-        let bytes = self.block_rows * self.block_width * size;
-        let to = self.register(bytes, Moves::Not, size);
+        let elements = self.block_rows * self.block_width;
+        let to = self.register(elements.next_multiple_of(CHUNK) * size, Moves::Not, size);
         self.hoisted.push(Hoisted { input, to });
         self.filled.insert(input, to);
         to
@@ -498,48 +514,8 @@ impl Compiler {
         output.expect("what no instruction reads is written out")
     }
 
-    /// Pairs of an output and an input that is read, for the last time, no later than the output is written.
-    fn overwrites(&self) -> Vec<(usize, usize)> {
-        let recipe = &self.recipe;
-        let mut made = vec![0; recipe.code.len()];
-        let mut read: SmallVec<[usize; 8]> = SmallVec::from_elem(0, recipe.inputs.len());
-        for (at, (_, step)) in self.steps.iter().enumerate() {
-            if let Step::Make(index) = *step {
-                made[index] = at;
-                for &arg in recipe.code[index].args() {
-                    if let Arg::Input(input) = arg {
-                        read[input] = at;
-                    }
-                }
-            }
-        }
-        let mut pairs = Vec::new();
-        for (output, &index) in recipe.outputs.iter().enumerate() {
-            let make = &recipe.code[index];
-            if !matches!(
-                make,
-                Make::Map {
-                    class: Class::Full,
-                    ..
-                }
-            ) {
-                continue;
-            }
-            for (input, source) in recipe.inputs.iter().enumerate() {
-                if source.access == Access::Flat
-                    && source.offset == 0
-                    && source.dtype == make.dtype()
-                    && read[input] <= made[index]
-                {
-                    pairs.push((output, input));
-                }
-            }
-        }
-        pairs
-    }
-
     fn finish(self) -> Pass {
-        let overwrites = self.overwrites();
+        let overwrites = overwrites(&self.recipe, &self.steps);
         let recipe = self.recipe;
         let size = |&index: &usize| {
             let make = &recipe.code[index];

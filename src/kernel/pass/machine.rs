@@ -1,7 +1,7 @@
 //! Runs a compiled pass.
 
-use super::{Access, BLOCK, Base, Given, Instruction, Line, Moves, Pass, Place, Slot, Stage};
-use crate::element::{Element, Slice, SliceMut, with_any, with_dtype};
+use super::{Access, BLOCK, Base, Instruction, Line, Moves, Pass, Place, Slot, Span, Stage};
+use crate::element::{Element, with_dtype};
 use crate::kernel::elementwise::Pointer;
 use crate::kernel::gather::Cursor;
 use crate::kernel::reduce::GROUP;
@@ -26,12 +26,13 @@ unsafe impl Sync for Shared {}
 unsafe impl Send for Shared {}
 
 /// The memory of a run.
-struct Memory<'m, 's> {
-    inputs: SmallVec<[Shared; 16]>,
-    slices: &'m [Given<'s>],
-    outputs: SmallVec<[Shared; 8]>,
+struct Memory<'m> {
+    inputs: &'m [Span],
+    outputs: &'m [Span],
     work: Shared,
 }
+// SAFETY: as above, of the elements that the spans point to.
+unsafe impl Sync for Memory<'_> {}
 
 /// Where the machine is: a part of the space.
 #[derive(Clone, Copy)]
@@ -42,56 +43,16 @@ struct Part {
     columns: usize,
 }
 
-pub(super) fn run(
-    pass: &Pass,
-    inputs: &[Given<'_>],
-    outputs: &mut [SliceMut<'_>],
-    work: &mut [Line],
-) {
-    assert!(inputs.len() == pass.inputs.len() && outputs.len() == pass.outputs.len());
-    assert!(size_of_val(work) >= pass.work);
-    // Pushed one by one: collecting into a `SmallVec` costs more than small passes do.
-    let mut memory = Memory {
-        inputs: SmallVec::new(),
-        slices: inputs,
-        outputs: SmallVec::new(),
-        work: Shared(work.as_mut_ptr().cast()),
+/// Runs a pass.
+///
+/// # Safety
+/// That of [`Pass::run`].
+pub(super) unsafe fn run(pass: &Pass, inputs: &[Span], outputs: &[Span], work: *mut u8) {
+    let memory = Memory {
+        inputs,
+        outputs,
+        work: Shared(work),
     };
-    for (output, &(dtype, len)) in outputs.iter_mut().zip(&pass.outputs) {
-        assert!(
-            output.dtype() == dtype && output.len() == len,
-            "an output that does not fit its pass"
-        );
-        memory
-            .outputs
-            .push(Shared(with_any!(output, s => s.as_mut_ptr().cast())));
-    }
-    for (k, (given, source)) in inputs.iter().zip(&pass.inputs).enumerate() {
-        memory.inputs.push(match given {
-            Given::Elements(slice) => {
-                let needed = source.offset
-                    + match source.access {
-                        Access::Flat => pass.rows * pass.width,
-                        Access::Row => pass.rows,
-                        Access::Column => pass.width,
-                        Access::Single => 1,
-                        Access::Strided(_) => 0,
-                    };
-                assert!(
-                    slice.dtype() == source.dtype && slice.len() >= needed,
-                    "an input that does not fit its pass"
-                );
-                Shared(slice.as_ptr().cast_mut())
-            }
-            Given::Overwritten(output) => {
-                assert!(
-                    pass.overwrites.contains(&(*output, k)),
-                    "an input that must not be overwritten"
-                );
-                memory.outputs[*output]
-            }
-        });
-    }
     if pass.rows * pass.width == 0 {
         return;
     }
@@ -146,7 +107,7 @@ pub(super) fn run(
             (total.reducer.tree)(
                 partial,
                 elements.div_ceil(BLOCK),
-                memory.outputs[total.output].0,
+                memory.outputs[total.output].first,
             );
         }
     }
@@ -161,7 +122,7 @@ pub(super) fn run(
                     partial,
                     groups,
                     pass.width,
-                    memory.outputs[accumulation.output].0,
+                    memory.outputs[accumulation.output].first,
                 );
             }
         }
@@ -181,7 +142,7 @@ fn with_registers<R>(bytes: usize, f: impl FnOnce(*mut u8) -> R) -> R {
 }
 
 /// All stages over a part of the space: whole rows, or a part of a single row.
-fn run_part(pass: &Pass, memory: &Memory<'_, '_>, part: Part) {
+fn run_part(pass: &Pass, memory: &Memory<'_>, part: Part) {
     with_registers(pass.registers, |registers| {
         let mut machine = Machine::new(pass, memory, registers, part);
         machine.hoist();
@@ -203,7 +164,7 @@ fn run_part(pass: &Pass, memory: &Memory<'_, '_>, part: Part) {
 }
 
 /// Once all parts of a single row are done: its reductions, and what follows from them.
-fn finish_row(pass: &Pass, memory: &Memory<'_, '_>) {
+fn finish_row(pass: &Pass, memory: &Memory<'_>) {
     let part = Part {
         row: 0,
         rows: 1,
@@ -223,9 +184,9 @@ fn finish_row(pass: &Pass, memory: &Memory<'_, '_>) {
     });
 }
 
-struct Machine<'a, 's> {
+struct Machine<'a> {
     pass: &'a Pass,
-    memory: &'a Memory<'a, 's>,
+    memory: &'a Memory<'a>,
     registers: *mut u8,
     /// Where each slot is.
     now: SmallVec<[*mut u8; 32]>,
@@ -236,15 +197,15 @@ struct Machine<'a, 's> {
     cursors: SmallVec<[Cursor; 1]>,
 }
 
-impl<'a, 's> Machine<'a, 's> {
-    fn new(pass: &'a Pass, memory: &'a Memory<'a, 's>, registers: *mut u8, part: Part) -> Self {
+impl<'a> Machine<'a> {
+    fn new(pass: &'a Pass, memory: &'a Memory<'a>, registers: *mut u8, part: Part) -> Self {
         // SAFETY: compiled offsets lie within the registers, whose size was computed with them, or within the input, whose
         // length was checked.
         let start = |place: &Place| unsafe {
             match place.base {
                 Base::Register(offset) => registers.add(offset),
-                Base::Input(input, offset) => memory.inputs[input].0.add(offset),
-                Base::Output(output) => memory.outputs[output].0,
+                Base::Input(input, offset) => memory.inputs[input].first.add(offset),
+                Base::Output(output) => memory.outputs[output].first,
             }
         };
         let mut now: SmallVec<[*mut u8; 32]> = SmallVec::new();
@@ -286,25 +247,23 @@ impl<'a, 's> Machine<'a, 's> {
         for hoisted in &pass.hoisted {
             let len = pass.block_rows * pass.block_width;
             let source = &pass.inputs[hoisted.input];
-            let from = self.memory.inputs[hoisted.input].0;
             let to = self.now[hoisted.to as usize];
             let period = match source.access {
                 Access::Column => pass.width,
                 _ => 1,
             };
-            with_dtype!(source.dtype, T => {
-                // SAFETY: the register has room for a block; the input has `period` elements from its offset on.
-                let (from, to) = unsafe {
-                    (
-                        std::slice::from_raw_parts(from.cast::<T>().add(source.offset), period),
-                        std::slice::from_raw_parts_mut(to.cast::<T>(), len),
-                    )
-                };
-                match from {
-                    [number] => to.fill(*number),
-                    _ => to.chunks_mut(period).for_each(|to| to.copy_from_slice(&from[..to.len()])),
+            let size = source.dtype.size();
+            // SAFETY: the register has room for a block; the input has `period` elements from its offset on.
+            unsafe {
+                let from = self.memory.inputs[hoisted.input]
+                    .first
+                    .add(source.offset * size);
+                match size {
+                    1 => fill::<u8>(from, period, to, len),
+                    4 => fill::<u32>(from, period, to, len),
+                    _ => fill::<u64>(from, period, to, len),
                 }
-            });
+            }
         }
     }
 
@@ -414,22 +373,16 @@ impl<'a, 's> Machine<'a, 's> {
             Instruction::Spread { size, from, to } => {
                 let (from, to) = (self.now[*from as usize], self.now[*to as usize]);
                 // SAFETY: `from` has an element for each row, `to` is a register of a block.
-                unsafe {
-                    match size {
-                        1 => spread::<u8>(from, to, rows, columns),
-                        4 => spread::<u32>(from, to, rows, columns),
-                        _ => spread::<u64>(from, to, rows, columns),
-                    }
-                }
+                unsafe { spread(*size, from, to, rows, columns) };
             }
             Instruction::Gather { cursor, to } => {
                 let input = self.pass.cursors[*cursor];
                 let to = self.now[*to as usize];
-                let Given::Elements(source) = self.memory.slices[input] else {
-                    unreachable!("a strided input is not overwritten")
-                };
-                // SAFETY: `to` is a register of a block.
-                unsafe { gather(&mut self.cursors[*cursor], source, to, n) };
+                let source = self.memory.inputs[input];
+                with_dtype!(self.pass.inputs[input].dtype, T => {
+                    // SAFETY: `to` is a register of a block, and the source has so many elements, which nothing overwrites.
+                    unsafe { gather::<T>(&mut self.cursors[*cursor], source, to, n) }
+                });
             }
             Instruction::Reduce { reduction, from } => {
                 let reduced = &self.pass.reductions[*reduction];
@@ -471,7 +424,9 @@ impl<'a, 's> Machine<'a, 's> {
                             .work
                             .0
                             .add(partial + (group * self.pass.width + column) * size),
-                        None => self.memory.outputs[accumulated.output].0.add(column * size),
+                        None => self.memory.outputs[accumulated.output]
+                            .first
+                            .add(column * size),
                     };
                     (accumulated.reducer.accumulate)(
                         from,
@@ -486,32 +441,70 @@ impl<'a, 's> Machine<'a, 's> {
     }
 }
 
-/// Repeats each of `rows` elements `columns` times.
+/// Fills `len` elements with the first `period` of another place, over and over.
 ///
 /// # Safety
-/// `from` must have `rows` elements, `to` room for `rows * columns`.
-unsafe fn spread<T: Copy>(from: *const u8, to: *mut u8, rows: usize, columns: usize) {
+/// `from` must have `period` elements, `to` room for `len`.
+pub(super) unsafe fn fill<T: Copy>(from: *const u8, period: usize, to: *mut u8, len: usize) {
     // SAFETY: by the contract of this function.
     let (from, to) = unsafe {
         (
-            std::slice::from_raw_parts(from.cast::<T>(), rows),
-            std::slice::from_raw_parts_mut(to.cast::<T>(), rows * columns),
+            std::slice::from_raw_parts(from.cast::<T>(), period),
+            std::slice::from_raw_parts_mut(to.cast::<T>(), len),
         )
     };
-    for (&x, to) in from.iter().zip(to.chunks_exact_mut(columns)) {
-        to.fill(x);
+    match from {
+        [number] => to.fill(*number),
+        _ => to
+            .chunks_mut(period)
+            .for_each(|to| to.copy_from_slice(&from[..to.len()])),
+    }
+}
+
+/// Repeats each of `rows` elements of `size` bytes `columns` times.
+///
+/// # Safety
+/// `from` must have `rows` elements, `to` room for `rows * columns`.
+pub(super) unsafe fn spread(
+    size: usize,
+    from: *const u8,
+    to: *mut u8,
+    rows: usize,
+    columns: usize,
+) {
+    unsafe fn each<T: Copy>(from: *const u8, to: *mut u8, rows: usize, columns: usize) {
+        // SAFETY: by the contract of `spread`.
+        let (from, to) = unsafe {
+            (
+                std::slice::from_raw_parts(from.cast::<T>(), rows),
+                std::slice::from_raw_parts_mut(to.cast::<T>(), rows * columns),
+            )
+        };
+        for (&x, to) in from.iter().zip(to.chunks_exact_mut(columns)) {
+            to.fill(x);
+        }
+    }
+    // SAFETY: by this function's contract.
+    unsafe {
+        match size {
+            1 => each::<u8>(from, to, rows, columns),
+            4 => each::<u32>(from, to, rows, columns),
+            _ => each::<u64>(from, to, rows, columns),
+        }
     }
 }
 
 /// The next `n` elements of a strided source.
 ///
 /// # Safety
-/// `to` must have room for `n` elements, initialized.
-unsafe fn gather(cursor: &mut Cursor, source: Slice<'_>, to: *mut u8, n: usize) {
-    fn read<T: Element>(cursor: &mut Cursor, source: &[T], to: *mut u8, n: usize) {
-        // SAFETY: by the contract of `gather`.
-        let to = unsafe { std::slice::from_raw_parts_mut(to.cast::<T>(), n) };
-        cursor.read(source, to);
-    }
-    with_any!(source, source => read(cursor, source, to, n));
+/// The source must be of this type and have as many elements as it says, `to` must have room for `n`, initialized.
+unsafe fn gather<T: Element>(cursor: &mut Cursor, source: Span, to: *mut u8, n: usize) {
+    // SAFETY: by this function's contract.
+    let (source, to) = unsafe {
+        (
+            std::slice::from_raw_parts(source.first.cast::<T>(), source.len),
+            std::slice::from_raw_parts_mut(to.cast::<T>(), n),
+        )
+    };
+    cursor.read(source, to);
 }

@@ -6,13 +6,15 @@
 //! [`Pass`] is the recipe compiled for a machine of registers; running it cuts the space into fixed parts for threads.
 
 mod compile;
+mod link;
 mod machine;
 mod order;
 mod recipe;
 mod reducer;
 
 use super::elementwise::Kernel;
-use crate::element::{Dtype, Slice, SliceMut};
+use crate::element::Dtype;
+pub(super) use link::Link;
 pub(crate) use recipe::{Access, Arg, Class, Make, Recipe, Source};
 use reducer::Reducer;
 
@@ -29,12 +31,11 @@ pub(crate) fn sums_together(width: usize) -> bool {
         || (width >= BLOCK / super::reduce::GROUP && BLOCK.is_multiple_of(width))
 }
 
-/// Where an input of a run lies.
+/// Where the elements of a value are: the first, and how many.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Given<'a> {
-    Elements(Slice<'a>),
-    /// What an output holds before it is overwritten.
-    Overwritten(usize),
+pub(super) struct Span {
+    pub first: *mut u8,
+    pub len: usize,
 }
 
 /// A cache line of working memory.
@@ -101,6 +102,8 @@ struct Place {
     base: Base,
     moves: Moves,
     size: usize,
+    /// Bytes of a register.
+    room: usize,
 }
 
 /// A combination of each row into `to`.
@@ -170,7 +173,31 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
-    /// Bytes of working memory that [`run`](Pass::run) must be given.
+    /// The number of inputs and of outputs.
+    pub fn arity(&self) -> (usize, usize) {
+        (self.inputs.len(), self.outputs.len())
+    }
+
+    /// Type of an input, and how many elements it must have at least. One that is gathered has as many as its layout wants:
+    /// that is checked when it is read.
+    pub fn needs(&self, input: usize) -> (Dtype, usize) {
+        let source = &self.inputs[input];
+        let elements = match source.access {
+            Access::Flat => self.rows * self.width,
+            Access::Row => self.rows,
+            Access::Column => self.width,
+            Access::Single => 1,
+            Access::Strided(_) => 0,
+        };
+        (source.dtype, source.offset + elements)
+    }
+
+    /// Type of an output, and how many elements it has.
+    pub fn makes(&self, output: usize) -> (Dtype, usize) {
+        self.outputs[output]
+    }
+
+    /// Bytes of working memory that a run must be given.
     pub fn work(&self) -> usize {
         self.work
     }
@@ -210,9 +237,12 @@ impl Pass {
 
     /// Runs the pass.
     ///
-    /// # Panics
-    /// If inputs, outputs and working memory are not what the pass was compiled for.
-    pub fn run(&self, inputs: &[Given<'_>], outputs: &mut [SliceMut<'_>], work: &mut [Line]) {
-        machine::run(self, inputs, outputs, work);
+    /// # Safety
+    /// Inputs must be of the types that [`needs`](Pass::needs) names and have at least so many elements, outputs be what
+    /// [`makes`](Pass::makes) says, and `work` have [`work`](Pass::work) bytes. What is written must meet nothing else, but for
+    /// pairs of [`overwrites`](Pass::overwrites), which may be one and the same.
+    pub(super) unsafe fn run(&self, inputs: &[Span], outputs: &[Span], work: *mut Line) {
+        // SAFETY: by this function's contract.
+        unsafe { machine::run(self, inputs, outputs, work.cast()) };
     }
 }

@@ -1,0 +1,498 @@
+//! What the steps of a run read and write, checked once and run often.
+//!
+//! A step of a small model takes less time than it takes to check that it may have what it asks for. So a [`Script`] is checked when
+//! it is written: each step stays within its regions, and writes none that it reads. A [`Frame`] is a script with a memory and
+//! the values outside of it, whose types and sizes are looked at once for the whole run.
+
+use super::memory::{ALIGNMENT, Memory, Region};
+use super::pass::{Line, Link, Pass, Span};
+use crate::element::{Dtype, Element, Slice, SliceMut, with_any, with_dtype};
+use smallvec::SmallVec;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Where a step finds a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the memory of the run.
+    Memory(Region),
+    /// The value outside of it with this number.
+    Outside(usize, Dtype),
+}
+
+impl Place {
+    fn dtype(&self) -> Dtype {
+        match *self {
+            Place::Memory(region) => region.dtype,
+            Place::Outside(_, dtype) => dtype,
+        }
+    }
+
+    /// Whether what one is given can change with the other.
+    fn meets(&self, other: &Place) -> bool {
+        match (self, other) {
+            (Place::Memory(a), Place::Memory(b)) => a.meets(b),
+            (Place::Outside(a, _), Place::Outside(b, _)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+/// What a value outside must be.
+#[derive(Clone, Copy, Debug)]
+struct Needed {
+    /// `None` if no step reads or writes it.
+    dtype: Option<Dtype>,
+    /// The fewest elements.
+    len: usize,
+    written: bool,
+}
+
+/// A number of bytes from where a value, or the memory, begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    base: u32,
+    offset: usize,
+}
+
+impl Spot {
+    /// So many bytes behind it.
+    pub fn after(self, bytes: usize) -> Spot {
+        Spot {
+            offset: self.offset + bytes,
+            ..self
+        }
+    }
+}
+
+const NUMBERS: u32 = 0;
+const TRUTHS: u32 = 1;
+const OUTSIDE: u32 = 2;
+
+#[derive(Clone, Debug)]
+enum Work {
+    /// A pass of one block, as a list of calls.
+    Linked(Vec<Link>),
+    Pass {
+        pass: Arc<Pass>,
+        work: usize,
+    },
+    /// What somebody else does.
+    Other,
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    work: Work,
+    reads: SmallVec<[Place; 4]>,
+    writes: SmallVec<[Place; 2]>,
+}
+
+/// The steps of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Script {
+    /// Bytes of numbers: first those of regions, from `registers` on those of linked passes.
+    numbers: usize,
+    truths: usize,
+    registers: usize,
+    outside: Vec<Needed>,
+    steps: Vec<Step>,
+}
+
+impl Script {
+    /// A script without steps, whose regions lie in so many bytes of numbers and truth values, and which is given so many values
+    /// from outside.
+    pub fn new(numbers: usize, truths: usize, outside: usize) -> Self {
+        let registers = numbers.next_multiple_of(ALIGNMENT);
+        let needed = Needed {
+            dtype: None,
+            len: 0,
+            written: false,
+        };
+        Script {
+            numbers: registers,
+            truths,
+            registers,
+            outside: vec![needed; outside],
+            steps: Vec::new(),
+        }
+    }
+
+    /// Adds a step that runs a pass. For an input that an output overwrites, `overwritten` has the output; `work` are bytes of
+    /// the memory that the step may work in.
+    ///
+    /// # Panics
+    /// If the values are not what the pass was compiled for, or one that is written meets another.
+    pub fn pass(
+        &mut self,
+        pass: &Arc<Pass>,
+        reads: &[Place],
+        overwritten: &[Option<u16>],
+        writes: &[Place],
+        work: Range<usize>,
+    ) {
+        assert_eq!((reads.len(), writes.len()), pass.arity());
+        let mut places: SmallVec<[Place; 8]> = SmallVec::new();
+        let mut others: SmallVec<[Place; 8]> = SmallVec::new();
+        for (k, (read, overwritten)) in reads.iter().zip(overwritten).enumerate() {
+            match overwritten {
+                None => {
+                    places.push(*read);
+                    others.push(*read);
+                }
+                &Some(output) => {
+                    assert!(
+                        pass.overwrites().contains(&(output as usize, k)),
+                        "an input that must not be overwritten"
+                    );
+                    places.push(writes[output as usize]);
+                }
+            }
+        }
+        assert!(work.len() >= pass.work());
+        let work_region = Place::Memory(Region {
+            dtype: Dtype::I64,
+            start: work.start,
+            len: work.len().div_ceil(8),
+        });
+        assert!(work.end <= self.registers && work.start.is_multiple_of(ALIGNMENT));
+        others.push(work_region);
+        self.check(&others, writes);
+        assert!(
+            !others[..others.len() - 1]
+                .iter()
+                .any(|read| read.meets(&work_region))
+        );
+        for (k, place) in places.iter().enumerate() {
+            let (dtype, len) = pass.needs(k);
+            self.require(place, dtype, len);
+        }
+        for (k, place) in writes.iter().enumerate() {
+            let (dtype, len) = pass.makes(k);
+            self.require(place, dtype, len);
+            if let Place::Memory(region) = place {
+                assert_eq!(region.len, len, "an output that does not fit its pass");
+            }
+        }
+        let spot = |place: &Place| match *place {
+            Place::Memory(region) => Spot {
+                base: base(region.dtype),
+                offset: region.start,
+            },
+            Place::Outside(k, _) => Spot {
+                base: OUTSIDE + k as u32,
+                offset: 0,
+            },
+        };
+        let room = |place: &Place| match place {
+            Place::Memory(region) if region.dtype != Dtype::Bool => {
+                region.bytes().len().next_multiple_of(ALIGNMENT)
+            }
+            _ => 0,
+        };
+        let spots = |places: &[Place]| -> Vec<(Spot, usize)> {
+            places
+                .iter()
+                .map(|place| (spot(place), room(place)))
+                .collect()
+        };
+        let registers = |offset: usize| Spot {
+            base: NUMBERS,
+            offset: self.registers + offset,
+        };
+        let work = match pass.link(&spots(&places), &spots(writes), &registers) {
+            Some((links, bytes)) => {
+                self.numbers = self.numbers.max(self.registers + bytes);
+                Work::Linked(links)
+            }
+            None => Work::Pass {
+                pass: pass.clone(),
+                work: work.start,
+            },
+        };
+        self.steps.push(Step {
+            work,
+            reads: places.into_iter().collect(),
+            writes: writes.into(),
+        });
+    }
+
+    /// Adds a step that somebody else does, with what [`Frame::borrow`] lends.
+    ///
+    /// # Panics
+    /// If a value that is written meets another.
+    pub fn other(&mut self, reads: &[Place], writes: &[Place]) {
+        self.check(reads, writes);
+        for place in reads.iter().chain(writes) {
+            self.require(place, place.dtype(), 0);
+        }
+        self.steps.push(Step {
+            work: Work::Other,
+            reads: reads.into(),
+            writes: writes.into(),
+        });
+    }
+
+    /// Checks where values lie, and notes what is written outside.
+    fn check(&mut self, reads: &[Place], writes: &[Place]) {
+        for place in reads.iter().chain(writes) {
+            if let Place::Memory(region) = place {
+                let size = match region.dtype {
+                    Dtype::Bool => self.truths,
+                    _ => self.registers,
+                };
+                assert!(
+                    region.bytes().end <= size && region.start.is_multiple_of(ALIGNMENT),
+                    "a region outside of the memory"
+                );
+            }
+        }
+        for (k, place) in writes.iter().enumerate() {
+            let mut others = writes[k + 1..].iter().chain(reads);
+            assert!(!others.any(|other| other.meets(place)), "values that meet");
+            if let Place::Outside(k, _) = *place {
+                self.outside[k].written = true;
+            }
+        }
+    }
+
+    /// Notes that a value must be of this type and have so many elements.
+    fn require(&mut self, place: &Place, dtype: Dtype, len: usize) {
+        assert_eq!(place.dtype(), dtype, "a value of another type");
+        match *place {
+            Place::Memory(region) => {
+                assert!(region.len >= len, "a value that does not fit its pass");
+            }
+            Place::Outside(k, _) => {
+                let needed = &mut self.outside[k];
+                assert!(needed.dtype.is_none_or(|known| known == dtype));
+                needed.dtype = Some(dtype);
+                needed.len = needed.len.max(len);
+            }
+        }
+    }
+
+    /// The script with what it works on: the values outside are those that are only read, and then those that may be written.
+    ///
+    /// # Panics
+    /// If the values outside are not what the script needs.
+    pub fn frame<'r>(
+        &'r self,
+        memory: &'r mut Memory,
+        read: impl Iterator<Item = Slice<'r>>,
+        written: impl Iterator<Item = SliceMut<'r>>,
+    ) -> Frame<'r> {
+        memory.reserve(self.numbers, self.truths);
+        let mut frame = Frame {
+            script: self,
+            bases: SmallVec::new(),
+            lives: PhantomData,
+        };
+        frame.bases.push(Span {
+            first: memory.numbers.as_mut_ptr().cast(),
+            len: self.numbers,
+        });
+        frame.bases.push(Span {
+            first: memory.truths.as_mut_ptr().cast(),
+            len: self.truths,
+        });
+        for slice in read {
+            frame.outside(slice.dtype(), slice.len(), slice.as_ptr().cast_mut(), false);
+        }
+        for mut slice in written {
+            let first = with_any!(&mut slice, s => s.as_mut_ptr().cast());
+            frame.outside(slice.dtype(), slice.len(), first, true);
+        }
+        assert_eq!(frame.bases.len(), OUTSIDE as usize + self.outside.len());
+        frame
+    }
+}
+
+fn base(dtype: Dtype) -> u32 {
+    match dtype {
+        Dtype::Bool => TRUTHS,
+        _ => NUMBERS,
+    }
+}
+
+/// A script with what it works on, borrowed for `'r`.
+pub(crate) struct Frame<'r> {
+    script: &'r Script,
+    /// The memory of numbers, that of truth values, and the values outside.
+    bases: SmallVec<[Span; 64]>,
+    lives: PhantomData<&'r mut [u8]>,
+}
+
+impl Frame<'_> {
+    #[inline]
+    fn outside(&mut self, dtype: Dtype, len: usize, first: *mut u8, may_write: bool) {
+        let needed = &self.script.outside[self.bases.len() - OUTSIDE as usize];
+        assert!(
+            needed.dtype.is_none_or(|needed| needed == dtype)
+                && len >= needed.len
+                && (may_write || !needed.written),
+            "a value that does not fit the run"
+        );
+        self.bases.push(Span { first, len });
+    }
+
+    /// Where a spot is.
+    #[inline(always)]
+    pub(super) fn at(&self, spot: &Spot) -> *mut u8 {
+        // Read and written within the value only: that was checked when the script was written, and the value when the
+        // frame was made.
+        self.bases[spot.base as usize]
+            .first
+            .wrapping_add(spot.offset)
+    }
+
+    fn span(&self, place: &Place) -> Span {
+        match *place {
+            Place::Memory(region) => Span {
+                first: self.bases[base(region.dtype) as usize]
+                    .first
+                    .wrapping_add(region.start),
+                len: region.len,
+            },
+            Place::Outside(k, _) => self.bases[OUTSIDE as usize + k],
+        }
+    }
+
+    /// Runs a step, unless it is one that somebody else does.
+    #[inline]
+    pub fn run(&mut self, step: usize) -> bool {
+        let step = &self.script.steps[step];
+        match &step.work {
+            Work::Linked(links) => {
+                for link in links {
+                    // SAFETY: the pass was linked to places that were checked then; the values outside were checked when
+                    // the frame was made; and the frame has borrowed the memory and all values.
+                    unsafe { link.run(self) };
+                }
+            }
+            Work::Pass { pass, work } => {
+                let mut inputs: SmallVec<[Span; 16]> = SmallVec::new();
+                for place in &step.reads {
+                    inputs.push(self.span(place));
+                }
+                let mut outputs: SmallVec<[Span; 8]> = SmallVec::new();
+                for place in &step.writes {
+                    outputs.push(self.span(place));
+                }
+                let work = self.bases[NUMBERS as usize].first.wrapping_add(*work);
+                // SAFETY: as above.
+                unsafe { pass.run(&inputs, &outputs, work.cast::<Line>()) };
+            }
+            Work::Other => return false,
+        }
+        true
+    }
+
+    /// What a step reads and writes.
+    ///
+    /// # Panics
+    /// If it is a pass: that may read what it overwrites.
+    pub fn borrow(
+        &mut self,
+        step: usize,
+    ) -> (SmallVec<[Slice<'_>; 4]>, SmallVec<[SliceMut<'_>; 2]>) {
+        let step = &self.script.steps[step];
+        assert!(matches!(step.work, Work::Other));
+        let mut reads = SmallVec::new();
+        for place in &step.reads {
+            reads.push(self.value(place));
+        }
+        let mut writes: SmallVec<[SliceMut<'_>; 2]> = SmallVec::new();
+        for place in &step.writes {
+            let span = self.span(place);
+            writes.push(with_dtype!(place.dtype(), T => {
+                // SAFETY: as in `value`; it may be written, and nothing else that the step has meets it: that was checked when
+                // the script was written.
+                T::erase(unsafe { std::slice::from_raw_parts_mut(span.first.cast::<T>(), span.len) })
+            }));
+        }
+        (reads, writes)
+    }
+
+    /// What the step writes as its output number `output`, once it has run.
+    pub fn written(&self, step: usize, output: usize) -> Slice<'_> {
+        self.value(&self.script.steps[step].writes[output])
+    }
+
+    fn value(&self, place: &Place) -> Slice<'_> {
+        let span = self.span(place);
+        with_dtype!(place.dtype(), T => {
+            // SAFETY: a region lies within the memory and is aligned to a cache line, and its bytes are initialized and valid
+            // elements (any bytes are numbers, truth values have a memory of their own); a value outside is of this
+            // type and has so many elements. The frame has borrowed both.
+            T::erase(unsafe { std::slice::from_raw_parts(span.first.cast::<T>(), span.len) })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(start: usize, len: usize) -> Place {
+        Place::Memory(Region {
+            dtype: Dtype::F32,
+            start,
+            len,
+        })
+    }
+
+    #[test]
+    fn what_is_written_is_found() {
+        let mut script = Script::new(256, 0, 2);
+        script.other(&[Place::Outside(0, Dtype::F32)], &[region(64, 3)]);
+        script.other(&[region(64, 3)], &[Place::Outside(1, Dtype::F32)]);
+        let (input, mut output) = ([1.0f32, 2.0, 3.0], [0.0f32; 3]);
+        let mut memory = Memory::default();
+        {
+            let mut frame = script.frame(
+                &mut memory,
+                [crate::element::Any::F32(&input[..])].into_iter(),
+                [crate::element::Any::F32(&mut output[..])].into_iter(),
+            );
+            for step in 0..2 {
+                assert!(!frame.run(step));
+                let (reads, mut writes) = frame.borrow(step);
+                let (crate::element::Any::F32(from), crate::element::Any::F32(to)) =
+                    (reads[0], writes.pop().unwrap())
+                else {
+                    unreachable!()
+                };
+                to.copy_from_slice(from);
+            }
+        }
+        assert_eq!(output, input);
+    }
+
+    #[test]
+    #[should_panic(expected = "values that meet")]
+    fn nothing_is_read_and_written() {
+        Script::new(256, 0, 0).other(&[region(0, 17)], &[region(64, 1)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a region outside of the memory")]
+    fn regions_lie_in_the_memory() {
+        Script::new(256, 0, 0).other(&[], &[region(64, 49)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a value that does not fit the run")]
+    fn what_is_written_must_be_writable() {
+        let mut script = Script::new(0, 0, 1);
+        script.other(&[], &[Place::Outside(0, Dtype::F32)]);
+        let input = [1.0f32];
+        let mut memory = Memory::default();
+        script.frame(
+            &mut memory,
+            [crate::element::Any::F32(&input[..])].into_iter(),
+            std::iter::empty(),
+        );
+    }
+}
