@@ -4,7 +4,9 @@
 //! CPU; everything else (broadcasting along some axes, strides) is brought into that form by a [pass](super::pass). The result may
 //! overwrite an operand.
 
-use super::dispatch::{Baseline, Instructions, simd};
+use super::dispatch::{Baseline, Instructions, Level, level};
+#[cfg(target_arch = "x86_64")]
+use super::dispatch::Fused;
 use crate::element::{Dtype, Element, Slice, SliceMut, with_any};
 use std::marker::PhantomData;
 
@@ -74,6 +76,14 @@ struct Reader<A, X> {
 }
 
 impl<A: Element, X: Access> Reader<A, X> {
+    #[inline(always)]
+    fn new(first: *const u8) -> Self {
+        Reader {
+            first: first.cast(),
+            access: PhantomData,
+        }
+    }
+
     /// # Safety
     /// The element must be there: element `i` of an [`Each`], the first of a [`One`].
     #[inline(always)]
@@ -89,6 +99,8 @@ trait Source {
     const WIDE: bool;
     /// Whether there are elements that take a way of their own: see [`Map1::RARE`].
     const RARE: bool = false;
+    /// The operands from where they begin.
+    fn new(operands: [*const u8; OPERANDS]) -> Self;
     /// # Safety
     /// Every operand must have an element for `i`.
     unsafe fn at<L: Instructions>(&self, i: usize) -> Self::Output;
@@ -113,6 +125,10 @@ impl<A: Element, F: Map1<A>> Source for Source1<A, F> {
     type Output = F::Output;
     const WIDE: bool = F::WIDE;
     const RARE: bool = F::RARE;
+    #[inline(always)]
+    fn new([a, ..]: [*const u8; OPERANDS]) -> Self {
+        Source1(Reader::new(a), PhantomData)
+    }
     #[inline(always)]
     unsafe fn at<L: Instructions>(&self, i: usize) -> F::Output {
         // SAFETY: by this function's contract.
@@ -142,6 +158,10 @@ impl<A: Element, B: Element, F: Map2<A, B>, X: Access, Y: Access> Source
     type Output = F::Output;
     const WIDE: bool = F::WIDE;
     #[inline(always)]
+    fn new([a, b, _]: [*const u8; OPERANDS]) -> Self {
+        Source2(Reader::new(a), Reader::new(b), PhantomData)
+    }
+    #[inline(always)]
     unsafe fn at<L: Instructions>(&self, i: usize) -> F::Output {
         // SAFETY: by this function's contract.
         unsafe { F::eval::<L>(self.0.at(i), self.1.at(i)) }
@@ -158,44 +178,45 @@ impl<A: Element, B: Element, C: Element, F: Map3<A, B, C>> Source for Source3<A,
     type Output = F::Output;
     const WIDE: bool = F::WIDE;
     #[inline(always)]
+    fn new([a, b, c]: [*const u8; OPERANDS]) -> Self {
+        Source3(Reader::new(a), Reader::new(b), Reader::new(c), PhantomData)
+    }
+    #[inline(always)]
     unsafe fn at<L: Instructions>(&self, i: usize) -> F::Output {
         // SAFETY: by this function's contract.
         unsafe { F::eval::<L>(self.0.at(i), self.1.at(i), self.2.at(i)) }
     }
 }
 
-/// A pass over `len` elements from `source` to `out`.
-struct Pass<S: Source> {
-    source: S,
-    out: *mut S::Output,
-    len: usize,
-}
+/// A function over blocks: where the operands begin, where the result does, and its number of elements.
+///
+/// # Safety
+/// Operands and result must be aligned and of the types of the kernel. The result must be valid for writing so many elements, and
+/// every operand must have as many, or one if it is single. An operand that advances may be what the result points to, element by
+/// element, but not overlap it otherwise. What is no operand is not read.
+pub(super) type Call = unsafe fn([*const u8; OPERANDS], *mut u8, usize);
 
-impl<S: Source> Pass<S> {
-    /// # Safety
-    /// `out` must be valid for writing `len` elements, and every operand of the source must have an element for each of them.
-    /// An operand that advances may be what `out` points to, element by element, but not overlap it otherwise.
-    unsafe fn new(source: S, out: *mut u8, len: usize) -> Self {
-        Pass {
-            source,
-            out: out.cast(),
-            len,
-        }
+/// The function compiled for the instructions of this processor.
+fn compiled<S: Source>() -> Call {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn avx2<S: Source>(operands: [*const u8; OPERANDS], out: *mut u8, len: usize) {
+        // SAFETY: by the contract of `Call`.
+        unsafe { pass::<Fused, S>(operands, out, len) }
     }
-}
-
-/// Computes each element from those at the same place.
-fn pass<S: Source>(pass: Pass<S>) {
-    if S::WIDE {
-        wide(pass)
-    } else {
-        narrow::<Baseline, S>(pass)
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+    unsafe fn avx512<S: Source>(operands: [*const u8; OPERANDS], out: *mut u8, len: usize) {
+        // SAFETY: by the contract of `Call`.
+        unsafe { pass::<Fused, S>(operands, out, len) }
     }
-}
-
-simd! {
-    fn wide<at L, S: Source>(pass: Pass<S>) {
-        narrow::<L, S>(pass)
+    match level() {
+        // They are called on processors alone that have these instructions: `level` found them.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 if S::WIDE => avx512::<S>,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 if S::WIDE => avx2::<S>,
+        _ => pass::<Baseline, S>,
     }
 }
 
@@ -210,13 +231,22 @@ fn opaque(mut number: usize) -> usize {
     number
 }
 
+/// Computes each element from those at the same place.
+///
+/// # Safety
+/// That of [`Call`].
 #[inline(always)]
-fn narrow<L: Instructions, S: Source>(pass: Pass<S>) {
-    let Pass { source, out, len } = pass;
+unsafe fn pass<L: Instructions, S: Source>(
+    operands: [*const u8; OPERANDS],
+    out: *mut u8,
+    len: usize,
+) {
+    let source = S::new(operands);
+    let out: *mut S::Output = out.cast();
     let whole = len - len % CHUNK;
     let mut start = 0;
     while start < whole {
-        // SAFETY: `start + CHUNK <= len`, and the contract of `Pass::new` holds.
+        // SAFETY: `start + CHUNK <= len`, and the contract of `Call` holds.
         if S::RARE && unsafe { source.any_rare(start) } {
             // SAFETY: as above.
             unsafe { with_rare::<L, S>(&source, out, start) };
@@ -225,23 +255,23 @@ fn narrow<L: Instructions, S: Source>(pass: Pass<S>) {
         }
         let mut chunk = [S::Output::ZERO; CHUNK];
         for (i, element) in chunk.iter_mut().enumerate() {
-            // SAFETY: `start + i < len`, and the contract of `Pass::new` holds.
+            // SAFETY: `start + i < len`, and the contract of `Call` holds.
             *element = unsafe { source.at::<L>(start + i) };
         }
-        // SAFETY: `start + CHUNK <= len`, and the contract of `Pass::new` holds.
+        // SAFETY: `start + CHUNK <= len`, and the contract of `Call` holds.
         unsafe { out.add(start).cast::<[S::Output; CHUNK]>().write(chunk) };
         // The elements of a chunk make vectors. For functions that take long, a loop over chunks would be vectorized before that:
         // the first elements of several chunks in one vector, each loaded and stored by itself.
         start = opaque(start + CHUNK);
     }
-    // SAFETY: the contract of `Pass::new` holds.
+    // SAFETY: the contract of `Call` holds.
     unsafe { one_by_one::<L, S>(&source, out, whole..len) };
 }
 
 /// Computes a chunk that has rare elements.
 ///
 /// # Safety
-/// That of [`Pass::new`], for the elements of the chunk from `start` on.
+/// That of [`Call`], for the elements of the chunk from `start` on.
 #[cold]
 #[inline(never)]
 unsafe fn with_rare<L: Instructions, S: Source>(source: &S, out: *mut S::Output, start: usize) {
@@ -252,7 +282,7 @@ unsafe fn with_rare<L: Instructions, S: Source>(source: &S, out: *mut S::Output,
 /// Computes some elements.
 ///
 /// # Safety
-/// That of [`Pass::new`], for these elements.
+/// That of [`Call`], for these elements.
 #[inline(always)]
 unsafe fn one_by_one<L: Instructions, S: Source>(
     source: &S,
@@ -267,34 +297,14 @@ unsafe fn one_by_one<L: Instructions, S: Source>(
     }
 }
 
-/// Where a kernel reads an operand.
-#[derive(Clone, Copy)]
-pub(super) struct Pointer {
-    pub first: *const u8,
-    /// Whether there is one element for all.
-    pub single: bool,
-}
-
-impl Pointer {
-    #[inline(always)]
-    fn reader<A, X: Access>(self) -> Reader<A, X> {
-        Reader {
-            first: self.first.cast(),
-            access: PhantomData,
-        }
-    }
-}
-
 /// An elementwise function for one combination of element types.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernel {
     inputs: [Dtype; OPERANDS],
     arity: usize,
     output: Dtype,
-    /// # Safety
-    /// The operands and the result must be of the types above, and satisfy the contract of [`Pass::new`]; one of two operands, but
-    /// no others, may be single.
-    pub(super) call: unsafe fn(&[Pointer; OPERANDS], *mut u8, usize),
+    /// The function, given which operands are single: one of two may be, but no others.
+    choose: fn([bool; OPERANDS]) -> Call,
 }
 
 impl Kernel {
@@ -308,17 +318,23 @@ impl Kernel {
         &self.inputs[..self.arity]
     }
 
+    /// The function for the instructions of this processor, given which operands are single.
+    ///
+    /// # Panics
+    /// If other than one of two operands is.
+    pub(super) fn call(&self, single: [bool; OPERANDS]) -> Call {
+        let count = single.iter().filter(|&&single| single).count();
+        assert!(count == 0 || (count == 1 && self.arity == 2));
+        (self.choose)(single)
+    }
+
     /// The kernel of a function of one element.
     pub const fn of1<A: Element, F: Map1<A>>() -> Kernel {
         Kernel {
             inputs: [A::DTYPE; OPERANDS],
             arity: 1,
             output: F::Output::DTYPE,
-            call: |x, out, n| {
-                let source = Source1::<A, F>(x[0].reader(), PhantomData);
-                // SAFETY: by the contract of `Kernel::call`.
-                pass(unsafe { Pass::new(source, out, n) })
-            },
+            choose: |_| compiled::<Source1<A, F>>(),
         }
     }
 
@@ -328,13 +344,10 @@ impl Kernel {
             inputs: [A::DTYPE, B::DTYPE, B::DTYPE],
             arity: 2,
             output: F::Output::DTYPE,
-            call: |x, out, n| match (x[0].single, x[1].single) {
-                // SAFETY: by the contract of `Kernel::call`.
-                (false, false) => pass(unsafe { pair::<A, B, F, Each, Each>(x, out, n) }),
-                // SAFETY: as above.
-                (false, true) => pass(unsafe { pair::<A, B, F, Each, One>(x, out, n) }),
-                // SAFETY: as above.
-                (true, _) => pass(unsafe { pair::<A, B, F, One, Each>(x, out, n) }),
+            choose: |[a, b, _]| match (a, b) {
+                (false, false) => compiled::<Source2<A, B, F, Each, Each>>(),
+                (false, true) => compiled::<Source2<A, B, F, Each, One>>(),
+                (true, _) => compiled::<Source2<A, B, F, One, Each>>(),
             },
         }
     }
@@ -345,27 +358,9 @@ impl Kernel {
             inputs: [A::DTYPE, B::DTYPE, C::DTYPE],
             arity: 3,
             output: F::Output::DTYPE,
-            call: |x, out, n| {
-                let (a, b, c) = (x[0].reader(), x[1].reader(), x[2].reader());
-                let source = Source3::<A, B, C, F>(a, b, c, PhantomData);
-                // SAFETY: by the contract of `Kernel::call`.
-                pass(unsafe { Pass::new(source, out, n) })
-            },
+            choose: |_| compiled::<Source3<A, B, C, F>>(),
         }
     }
-}
-
-/// The pass over two operands.
-///
-/// # Safety
-/// That of [`Pass::new`].
-unsafe fn pair<A: Element, B: Element, F: Map2<A, B>, X: Access, Y: Access>(
-    x: &[Pointer; OPERANDS],
-    out: *mut u8,
-    n: usize,
-) -> Pass<Source2<A, B, F, X, Y>> {
-    // SAFETY: by this function's contract.
-    unsafe { Pass::new(Source2(x[0].reader(), x[1].reader(), PhantomData), out, n) }
 }
 
 /// The value of a kernel for one element of each operand.
@@ -373,19 +368,17 @@ unsafe fn pair<A: Element, B: Element, F: Map2<A, B>, X: Access, Y: Access>(
 /// # Panics
 /// If the operands are not of the types of the kernel.
 pub(crate) fn apply(kernel: &Kernel, operands: &[Slice<'_>], mut out: SliceMut<'_>) {
-    assert!(out.dtype() == kernel.output && out.len() == 1);
-    let mut pointers = [Pointer {
-        first: std::ptr::null(),
-        single: false,
-    }; OPERANDS];
+    assert!(out.dtype() == kernel.output && out.len() == 1 && operands.len() == kernel.arity);
+    let mut pointers = [std::ptr::null(); OPERANDS];
     for ((pointer, operand), dtype) in pointers.iter_mut().zip(operands).zip(kernel.inputs) {
         assert!(
             operand.len() >= 1 && operand.dtype() == dtype,
             "an operand that does not fit its kernel"
         );
-        pointer.first = operand.as_ptr();
+        *pointer = operand.as_ptr();
     }
     let target: *mut u8 = with_any!(&mut out, s => s.as_mut_ptr().cast());
+    let call = kernel.call([false; OPERANDS]);
     // SAFETY: types and lengths were asserted above; shared borrows cannot overlap the exclusive borrow of `out`.
-    unsafe { (kernel.call)(&pointers, target, 1) }
+    unsafe { call(pointers, target, 1) }
 }

@@ -431,6 +431,7 @@ impl Compiler {
                 }
                 Instruction::Map {
                     kernel,
+                    call: kernel.call(single),
                     args: slots,
                     single,
                     to,

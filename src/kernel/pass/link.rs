@@ -2,7 +2,7 @@
 
 use super::{Access, Base, Instruction, Pass};
 use crate::element::Dtype;
-use crate::kernel::elementwise::{CHUNK, OPERANDS, Pointer};
+use crate::kernel::elementwise::{CHUNK, Call, OPERANDS};
 use crate::kernel::reduce::GROUP;
 use crate::kernel::script::{Frame, Spot};
 
@@ -10,9 +10,8 @@ use crate::kernel::script::{Frame, Spot};
 #[derive(Clone, Debug)]
 pub(crate) enum Link {
     Map {
-        call: unsafe fn(&[Pointer; OPERANDS], *mut u8, usize),
+        call: Call,
         args: [Spot; OPERANDS],
-        single: [bool; OPERANDS],
         to: Spot,
         n: usize,
     },
@@ -58,18 +57,10 @@ impl Link {
         // the very same elements.
         unsafe {
             match self {
-                Link::Map {
-                    call,
-                    args,
-                    single,
-                    to,
-                    n,
-                } => {
-                    let pointer = |k: usize| Pointer {
-                        first: frame.at(&args[k]),
-                        single: single[k],
-                    };
-                    call(&[pointer(0), pointer(1), pointer(2)], frame.at(to), *n);
+                Link::Map { call, args, to, n } => {
+                    let [a, b, c] = args;
+                    let operands = [frame.at(a), frame.at(b), frame.at(c)];
+                    call(operands.map(<*mut u8>::cast_const), frame.at(to), *n);
                 }
                 Link::Fill {
                     size,
@@ -161,6 +152,7 @@ impl Pass {
                 links.push(match instruction {
                     Instruction::Map {
                         kernel,
+                        call,
                         args,
                         single,
                         to,
@@ -177,9 +169,8 @@ impl Pass {
                                 single[k] && dtype.is_float() || fits(args[k], dtype)
                             });
                         Link::Map {
-                            call: kernel.call,
+                            call: *call,
                             args: [arg(0), arg(1), arg(2)],
-                            single: *single,
                             to: spot(*to).0,
                             n: if pads { padded } else { n },
                         }

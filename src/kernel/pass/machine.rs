@@ -2,7 +2,6 @@
 
 use super::{Access, BLOCK, Base, Instruction, Line, Moves, Pass, Place, Slot, Span, Stage};
 use crate::element::{Element, with_dtype};
-use crate::kernel::elementwise::Pointer;
 use crate::kernel::gather::Cursor;
 use crate::kernel::reduce::GROUP;
 use crate::kernel::threads;
@@ -355,20 +354,11 @@ impl<'a> Machine<'a> {
     ) {
         let n = rows * columns;
         match instruction {
-            Instruction::Map {
-                kernel,
-                args,
-                single,
-                to,
-            } => {
-                let pointer = |k: usize| Pointer {
-                    first: self.now[args[k] as usize],
-                    single: single[k],
-                };
-                let operands = [pointer(0), pointer(1), pointer(2)];
+            Instruction::Map { call, args, to, .. } => {
+                let operands = args.map(|slot| self.now[slot as usize].cast_const());
                 // SAFETY: types were checked when the recipe was compiled; each slot has `n` elements from where it is,
                 // or one; a slot that is written is another than those read, or the very same elements.
-                unsafe { (kernel.call)(&operands, self.now[*to as usize], n) };
+                unsafe { call(operands, self.now[*to as usize], n) };
             }
             Instruction::Spread { size, from, to } => {
                 let (from, to) = (self.now[*from as usize], self.now[*to as usize]);

@@ -12,7 +12,7 @@ mod order;
 mod recipe;
 mod reducer;
 
-use super::elementwise::Kernel;
+use super::elementwise::{Call, Kernel, OPERANDS};
 use crate::element::Dtype;
 pub(super) use link::Link;
 pub(crate) use recipe::{Access, Arg, Class, Make, Recipe, Source};
@@ -51,8 +51,9 @@ type Slot = u16;
 enum Instruction {
     Map {
         kernel: Kernel,
-        args: [Slot; 3],
-        single: [bool; 3],
+        call: Call,
+        args: [Slot; OPERANDS],
+        single: [bool; OPERANDS],
         to: Slot,
     },
     /// One element for each row, repeated for each place of it.
