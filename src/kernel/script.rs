@@ -277,11 +277,11 @@ impl Script {
     ///
     /// # Panics
     /// If the values outside are not what the script needs.
-    pub fn frame<'r>(
+    pub fn frame<'r, 'w: 'r>(
         &'r self,
         memory: &'r mut Memory,
         read: impl Iterator<Item = Slice<'r>>,
-        written: impl Iterator<Item = SliceMut<'r>>,
+        written: impl Iterator<Item = SliceMut<'w>>,
     ) -> Frame<'r> {
         memory.reserve(self.numbers, self.truths);
         let mut frame = Frame {

@@ -148,6 +148,10 @@ impl Operation for Matmul {
         Ok(())
     }
 
+    fn never_fails(&self) -> bool {
+        true
+    }
+
     fn vjp(&self, pullback: &Pullback<'_>, k: usize) -> AnyVar {
         with_float!(pullback.dtype, T => {
             let [x, y] = self.transposed;

@@ -30,6 +30,11 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// The identity of the parameter.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     /// The running values, each with as many elements as the parameter.
     pub fn state<T: Float>(&mut self) -> &mut Vec<Arc<Storage<T>>> {
         match T::peek_mut::<Buffers>(&mut self.state) {

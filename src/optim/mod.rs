@@ -2,7 +2,7 @@
 
 mod adam;
 mod engine;
-mod exchange;
+mod lent;
 mod operation;
 mod rule;
 mod sgd;

@@ -2,20 +2,19 @@
 
 use super::Stepping;
 use super::engine::Engine;
-use super::exchange::Exchange;
+use super::lent::{Exchange, Lent};
 use super::rule::{Numbers, Rule};
 use crate::element::{AnyNumber, Element, Float, Number, Slice, with_any, with_float};
 use crate::error::{Error, ErrorKind};
 use crate::op;
 use crate::param::{Module, ParamRef, Path, Segment, Visitor, join};
-use crate::program::{Compiled, Inputs, Results, Scratch};
+use crate::program::{Compiled, Inputs, Results, Scratch, unique};
 use crate::tape::{AnyVar, Tape, Var};
-use crate::tensor::{AnyStorage, Storages};
+use crate::tensor::Storages;
 use crate::transform::pull_back;
 use smallvec::SmallVec;
 use std::any::Any as AnyType;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// A training step that is recorded once for each size of batch, and then run without recording: the loss, its gradients, and the
 /// optimizer's update, in which parameters and their state are overwritten where they lie.
@@ -52,18 +51,15 @@ pub struct TrainingProgram<I, F> {
 struct Recorded {
     batch: Option<usize>,
     compiled: Compiled,
-    /// How many inputs the program has.
-    inputs: usize,
     /// The parameters that it reads, in the order of the visit.
     params: Vec<Known>,
     /// For each group of parameters that have made equally many steps: the place of one of its trained parameters.
     moments: Vec<usize>,
     /// The types of the numbers, and which number of which moment each is.
     numbers: Vec<(crate::Dtype, usize, usize)>,
-    /// Storages that lie in the model while its own are in the program, by parameter and buffer.
-    spare: Vec<AnyStorage>,
-    /// For each parameter and buffer that is not overwritten in place: its storage, while the program runs.
-    held: Vec<Option<AnyStorage>>,
+    /// For each result: whether it overwrites a parameter or its state.
+    in_place: Vec<bool>,
+    /// The others.
     results: Results,
     values: Vec<AnyNumber>,
 }
@@ -77,10 +73,17 @@ pub(super) struct Known {
 
 pub(super) struct Trained {
     moment: usize,
-    pub buffers: usize,
     form: Box<dyn AnyType + Send>,
     /// For the parameter and its state: the result that it is.
     pub results: SmallVec<[(usize, bool); 4]>,
+}
+
+impl Known {
+    /// Whether something of it cannot be overwritten where it lies.
+    fn is_exchanged(&self) -> bool {
+        let trained = self.trained.iter();
+        trained.flat_map(|t| &t.results).any(|&(_, in_place)| !in_place)
+    }
 }
 
 /// The parameters that were used on a tape.
@@ -292,7 +295,6 @@ impl Recorded {
                     id: *id,
                     trained: Some(Trained {
                         moment: m,
-                        buffers,
                         form: Box::new(engine.form(slot)),
                         results: SmallVec::new(),
                     }),
@@ -303,22 +305,22 @@ impl Recorded {
         let arena = tape.arena("training");
         let mut graph = arena.graph.borrow_mut();
         let mut compiled = Compiled::new(&mut graph, &targets, &given);
+        let mut in_place = vec![false; compiled.plan().results.len()];
         for (target, input, at) in updates {
-            let in_place = compiled.overwrite(target, input);
+            let overwrites = compiled.overwrite(target, input).is_some();
             let result = compiled.result(target).expect("an update is computed");
+            in_place[result] = overwrites;
             if let Some(trained) = &mut params[at].trained {
-                trained.results.push((result, in_place.is_some()));
+                trained.results.push((result, overwrites));
             }
         }
         Ok(Recorded {
             batch,
             compiled,
-            inputs: leaves.len(),
             params,
             moments: moments.into_iter().map(|(_, at)| at).collect(),
             numbers,
-            spare: Vec::new(),
-            held: Vec::new(),
+            in_place,
             results: Results::new(),
             values: Vec::new(),
         })
@@ -403,107 +405,40 @@ impl Recorded {
             self.values
                 .push(with_float!(dtype, U => U::erase::<crate::Numbers>(U::of(number))));
         }
-        self.compiled
-            .plan()
-            .results_but(&mut scratch.pool, &mut self.results, |result| {
-                self.params
-                    .iter()
-                    .filter_map(|known| known.trained.as_ref())
-                    .any(|trained| {
-                        trained
-                            .results
-                            .iter()
-                            .any(|&(r, in_place)| in_place && r == result)
-                    })
-            });
-        let states: usize = self
-            .params
-            .iter()
-            .filter_map(|known| known.trained.as_ref())
-            .map(|t| t.buffers)
-            .sum();
-        self.held.resize_with(self.params.len() + states, || None);
-        self.exchange(model, engine, false);
+        let Recorded {
+            compiled,
+            params,
+            in_place,
+            results,
+            values,
+            ..
+        } = self;
+        compiled.plan().renew(results, &mut scratch.pool, in_place);
         let outcome = {
-            let mut given: SmallVec<[Slice<'_>; 64]> = SmallVec::new();
-            inputs.iter().for_each(|slice| given.push(slice.briefly()));
-            for held in &self.held {
-                given.push(match held {
-                    Some(storage) => storage.as_slice(),
-                    // Nothing is read here: it is where the result will be.
-                    None => <f32 as Element>::erase(&[][..]),
-                });
-            }
-            self.values
-                .iter()
-                .for_each(|number| given.push(number.as_slice()));
-            debug_assert_eq!(inputs.len(), self.inputs);
-            let (compiled, results) = (&self.compiled, &mut self.results);
-            let memory = &mut scratch.memory;
-            catch_unwind(AssertUnwindSafe(|| {
-                compiled.run_over(&given, &[], results, memory)
-            }))
+            let mut lent = Lent::new(params, &mut engine.slots, in_place.len());
+            model.visit_mut(&mut lent);
+            let (read, written) = lent.finish();
+            let given = inputs.iter().map(|slice| slice.briefly());
+            let given: SmallVec<[Slice<'_>; 64]> = given
+                .chain(read.iter().map(|slice| slice.briefly()))
+                .chain(values.iter().map(AnyNumber::as_slice))
+                .collect();
+            let written = written.into_iter().zip(results.iter_mut());
+            let written = written.map(|(lent, own)| lent.unwrap_or_else(|| unique(own)));
+            compiled.run_over(&given, &[], written, &mut scratch.memory)
         };
-        let ok = matches!(outcome, Ok(Ok(())));
-        if !ok {
-            // What was to replace a storage was not computed: the model keeps its own.
-            self.keep_held();
-        }
-        self.exchange(model, engine, true);
-        let outcome = outcome.unwrap_or_else(|panic| resume_unwind(panic));
         outcome.map_err(|message| Error::new(ErrorKind::Range, message))?;
-        for (at, known) in self.params.iter().enumerate() {
+        if params.iter().any(Known::is_exchanged) {
+            model.visit_mut(&mut Exchange::new(params, &mut engine.slots, results));
+        }
+        for (at, known) in params.iter().enumerate() {
             if let (Some(_), Some(slot)) = (&known.trained, engine.known(known.id, at)) {
                 engine.slots[slot].time += 1;
             }
         }
-        let loss = self
-            .compiled
-            .result(0)
-            .and_then(|result| self.results[result].take());
-        let value = loss
-            .as_ref()
-            .and_then(|storage| T::peek::<Storages>(storage))
-            .map(|s| s[0]);
-        for storage in loss
-            .into_iter()
-            .chain(self.results.iter_mut().filter_map(Option::take))
-        {
-            scratch.pool.recycle(storage);
-        }
-        Ok(value.unwrap_or_else(T::nan))
-    }
-
-    fn exchange<R: Rule>(&mut self, model: &mut impl Module, engine: &mut Engine<R>, back: bool) {
-        let mut exchange = Exchange {
-            params: &self.params,
-            engine,
-            results: &mut self.results,
-            spare: &mut self.spare,
-            held: &mut self.held,
-            back,
-            next: 0,
-            exchanged: 0,
-            states: 0,
-        };
-        model.visit_mut(&mut exchange);
-    }
-
-    /// Puts the storages that were only read where the results would be.
-    fn keep_held(&mut self) {
-        let mut first = self.params.len();
-        for (at, known) in self.params.iter().enumerate() {
-            let Some(trained) = &known.trained else {
-                continue;
-            };
-            for (k, &(result, in_place)) in trained.results.iter().enumerate() {
-                let held = if k == 0 { at } else { first + k - 1 };
-                if !in_place {
-                    self.results[result] = self.held[held].take();
-                }
-            }
-            first += trained.buffers;
-        }
+        let loss = compiled.result(0).and_then(|r| results[r].as_ref());
+        let loss = loss.and_then(|storage| T::peek::<Storages>(storage));
+        Ok(loss.map_or_else(T::nan, |storage| storage[0]))
     }
 }
 

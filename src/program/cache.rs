@@ -1,6 +1,6 @@
 //! The plans of a tape: one that was made for the same nodes is used again.
 
-use super::execute::{Fault, Results};
+use super::execute::{Fault, Results, unique};
 use super::needed::Targets;
 use super::plan::{Given, Place, Plan};
 use crate::element::Slice;
@@ -150,7 +150,8 @@ impl Graph {
             for given in &plan.inputs {
                 inputs.push(self.read(given));
             }
-            plan.execute(&inputs, &mut results, &mut plans.memory)
+            let written = results.iter_mut().map(unique);
+            plan.execute(&inputs, written, &mut plans.memory)
         };
         if outcome.is_ok() {
             self.keep(&plan, &results);

@@ -1,6 +1,6 @@
 //! Runs that find the first value that is not finite.
 
-use super::execute::{Fault, Results};
+use super::execute::{Fault, Results, unique};
 use super::fetch::Fetch;
 use super::lower;
 use super::nonfinite::{NonFinite, all_finite, in_order};
@@ -172,7 +172,8 @@ impl Graph {
         let mut memory = Memory::default();
         let inputs: SmallVec<[Slice<'_>; 16]> =
             plan.inputs.iter().map(|given| self.read(given)).collect();
-        let mut frame = plan.frame(&inputs, results, &mut memory);
+        let written = results.iter_mut().map(unique);
+        let mut frame = plan.frame(&inputs, written, &mut memory);
         for (at, step) in plan.steps.iter().enumerate() {
             let node = step.nodes[0];
             if bad.is_some_and(|bad| bad < node) {

@@ -1,8 +1,8 @@
 //! A plan apart from the tape it was made on: what it reads is found without one.
 
-use super::execute::{Fault, Results};
+use super::execute::{Fault, unique};
 use super::plan::{Given, Place, Plan};
-use crate::element::{AnyNumber, Element, Slice, with_any, with_dtype};
+use crate::element::{AnyNumber, Element, Slice, SliceMut, with_any, with_dtype};
 use crate::kernel::memory::Memory;
 use crate::shape::{Layout, Shape};
 use crate::tape::{Graph, Op};
@@ -174,12 +174,12 @@ impl Compiled {
         }
     }
 
-    /// Runs it with results that were put in place before: afterwards they are the values of targets.
-    pub fn run_over(
+    /// Runs it into results that were put in place before: afterwards they are the values of targets.
+    pub fn run_over<'w>(
         &self,
         inputs: &[Slice<'_>],
         parameters: &[AnyStorage],
-        results: &mut Results,
+        results: impl Iterator<Item = SliceMut<'w>>,
         memory: &mut Memory,
     ) -> Result<(), String> {
         let mut given: SmallVec<[Slice<'_>; 64]> = SmallVec::new();
@@ -211,7 +211,8 @@ impl Compiled {
         scratch: &mut Scratch,
     ) -> Result<SmallVec<[AnyTensor; 4]>, String> {
         let mut results = self.plan.results(&mut scratch.pool);
-        self.run_over(inputs, parameters, &mut results, &mut scratch.memory)?;
+        let written = results.iter_mut().map(unique);
+        self.run_over(inputs, parameters, written, &mut scratch.memory)?;
         let fetch = |target: &Target| {
             let storage = match target.place {
                 Place::Result(result) => results[result as usize]

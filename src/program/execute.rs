@@ -27,25 +27,36 @@ impl Fault {
 /// The values that outlive a run.
 pub(crate) type Results = SmallVec<[Option<AnyStorage>; 8]>;
 
+/// The elements of a result, to be written.
+///
+/// # Panics
+/// If somebody else can see them.
+pub(crate) fn unique(result: &mut Option<AnyStorage>) -> SliceMut<'_> {
+    let unique = result.as_mut().and_then(AnyStorage::unique);
+    unique.expect("a result that nobody else can see")
+}
+
 impl Plan {
     /// Buffers for the values that outlive a run.
     pub fn results(&self, pool: &mut Pool) -> Results {
         let mut results = Results::new();
-        self.results_but(pool, &mut results, |_| false);
+        for kept in &self.results {
+            results.push(Some(pool.acquire(kept.dtype, kept.len)));
+        }
         results
     }
 
-    /// As [`results`](Plan::results), into a list that is kept, and but for those that are put there otherwise.
-    pub fn results_but(
-        &self,
-        pool: &mut Pool,
-        results: &mut Results,
-        otherwise: impl Fn(usize) -> bool,
-    ) {
-        results.clear();
-        for (result, kept) in self.results.iter().enumerate() {
-            let fresh = !otherwise(result);
-            results.push(fresh.then(|| pool.acquire(kept.dtype, kept.len)));
+    /// As [`results`](Plan::results), but for those that lie elsewhere; and buffers of the last run are used again, unless
+    /// somebody else can see them.
+    pub fn renew(&self, results: &mut Results, pool: &mut Pool, elsewhere: &[bool]) {
+        results.resize_with(self.results.len(), || None);
+        for ((result, kept), elsewhere) in results.iter_mut().zip(&self.results).zip(elsewhere) {
+            let fits = |storage: &AnyStorage| {
+                storage.is_unique() && storage.as_slice().len() == kept.len
+            };
+            if !elsewhere && !result.as_ref().is_some_and(fits) {
+                *result = Some(pool.acquire(kept.dtype, kept.len));
+            }
         }
     }
 
@@ -85,26 +96,21 @@ impl Plan {
     ///
     /// # Panics
     /// If inputs and results are not those of the plan.
-    pub fn frame<'r>(
+    pub fn frame<'r, 'w: 'r>(
         &'r self,
         inputs: &'r [Slice<'_>],
-        results: &'r mut Results,
+        results: impl Iterator<Item = SliceMut<'w>>,
         memory: &'r mut Memory,
     ) -> Frame<'r> {
-        fn unique(storage: &mut Option<AnyStorage>) -> SliceMut<'_> {
-            let unique = storage.as_mut().and_then(AnyStorage::unique);
-            unique.expect("a result that nobody else can see")
-        }
-        let results = results.iter_mut().map(unique);
         let inputs = inputs.iter().map(|slice| slice.briefly());
         self.script().frame(memory, inputs, results)
     }
 
     /// Runs all steps.
-    pub fn execute(
+    pub fn execute<'w>(
         &self,
         inputs: &[Slice<'_>],
-        results: &mut Results,
+        results: impl Iterator<Item = SliceMut<'w>>,
         memory: &mut Memory,
     ) -> Result<(), Fault> {
         let mut frame = self.frame(inputs, results, memory);

@@ -23,7 +23,7 @@ mod update;
 mod value;
 
 pub(crate) use compiled::{Bound, Compiled, Scratch};
-pub(crate) use execute::Results;
+pub(crate) use execute::{Results, unique};
 pub use explain::Explanation;
 pub use fetch::{Fetch, Outputs};
 pub use input::{Input, Inputs, Size, Sizes};

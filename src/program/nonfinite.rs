@@ -1,6 +1,6 @@
 //! What a checked run says of a value that is not finite.
 
-use super::execute::Fault;
+use super::execute::{Fault, unique};
 use super::lower;
 use super::needed::Targets;
 use super::plan::{Given, Place};
@@ -248,7 +248,8 @@ impl Graph {
         let mut memory = Memory::default();
         let inputs: SmallVec<[Slice<'_>; 16]> =
             plan.inputs.iter().map(|given| self.read(given)).collect();
-        plan.execute(&inputs, &mut results, &mut memory)?;
+        let written = results.iter_mut().map(unique);
+        plan.execute(&inputs, written, &mut memory)?;
         let look = |&node: &u32| {
             let shape = &self.node(node).shape;
             let plain = || Layout::contiguous(Shape::clone(shape));

@@ -1,6 +1,6 @@
 //! Runs that say where the time goes.
 
-use super::execute::Fault;
+use super::execute::{Fault, unique};
 use super::fetch::Fetch;
 use super::listing::{Bytes, count};
 use super::plan::{Plan, Step};
@@ -280,7 +280,8 @@ impl Graph {
             let given = plan.inputs.iter().map(|given| self.read(given));
             let inputs: SmallVec<[Slice<'_>; 16]> = given.collect();
             let mut memory = Memory::default();
-            let mut frame = plan.frame(&inputs, &mut results, &mut memory);
+            let written = results.iter_mut().map(unique);
+            let mut frame = plan.frame(&inputs, written, &mut memory);
             for step in 0..plan.steps.len() {
                 plan.step(step, &mut frame)?;
             }

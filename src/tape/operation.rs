@@ -417,6 +417,12 @@ pub trait Operation: Any + fmt::Debug + Send + Sync {
     /// The cotangent of input number `k`, in operations on variables. Asked for floating-point inputs only.
     fn vjp(&self, pullback: &Pullback<'_>, k: usize) -> AnyVar;
 
+    /// Whether [`forward`](Operation::forward) never fails, whatever the values are: then what comes after it may be overwritten
+    /// before it.
+    fn never_fails(&self) -> bool {
+        false
+    }
+
     /// What the rule reads.
     fn reads(&self) -> Reads {
         Reads::BOTH
