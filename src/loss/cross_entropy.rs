@@ -33,8 +33,11 @@ impl<T: Float> Target<T> for Var<i64> {
         if let Some(labels) = given(self) {
             within(&labels, classes);
         }
-        let probabilities = logits.log_softmax(-1);
-        -probabilities.gather(-1, self.unsqueeze(-1)).squeeze(-1)
+        // Not `log_softmax` and then the elements at the labels: its derivative would be a table of zeros but for one element of
+        // each row, which is read twice.
+        let largest = logits.largest("cross_entropy", -1);
+        let chosen = logits.gather(-1, self.unsqueeze(-1)) - largest;
+        (logits - largest).exp().sum_axes(-1).ln() - chosen.squeeze(-1)
     }
 }
 

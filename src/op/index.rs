@@ -1,12 +1,13 @@
 //! Elements chosen by indices that are data: gather, scatter, selection of rows, one-hot rows.
 
 use super::table::{Domain, Row, Shapes, row};
-use crate::element::{Dtype, Element, Float, Number, with_dtype, with_float, with_number};
+use crate::element::{Any as AnyOf, Dtype, Element, Float, Number, with_dtype, with_float, with_number};
 use crate::kernel::copy::copy_strided;
 use crate::kernel::index;
 use crate::shape::{Shape, or_panic, resolve_axis};
-use crate::tape::{AnyVar, Input, Operation, Output, Pullback, Reads, Var, same};
+use crate::tape::{AnyVar, Input, Op, Operation, Output, Pullback, Reads, Var, same};
 use crate::tensor::Tensor;
+use std::any::Any;
 
 /// `y[i][j][k] = x[index[i][j][k]][j][k]` for axis 0, and likewise for the others.
 #[derive(Debug, PartialEq)]
@@ -408,6 +409,27 @@ impl<T: Number> Var<T> {
             )
             .assume()
     }
+}
+
+/// The sum of two cotangents, of which `scattered` is zero but at indices: those elements are added to the others, so that the
+/// table of zeros is never made. `None` if it is anything else.
+pub(super) fn added_to(scattered: AnyVar, others: AnyVar) -> Option<AnyVar> {
+    let operands = {
+        let arena = scattered.tape.live()?;
+        let graph = arena.graph.borrow();
+        let node = graph.node(scattered.index);
+        let Op::Call(operation) = &node.op else {
+            return None;
+        };
+        let &ScatterAdd { axis } = (&**operation as &dyn Any).downcast_ref()?;
+        let (base, index, source) = (node.inputs[0], node.inputs[1], node.inputs[2]);
+        let is_zero = matches!(graph.node(base).op, Op::Fill(AnyOf::F32(0.0) | AnyOf::F64(0.0)));
+        is_zero.then_some((axis, index, source))
+    };
+    let (axis, index, source) = operands?;
+    let tape = scattered.tape;
+    let inputs = [others, tape.var(index), tape.var(source)];
+    Some(tape.record(ScatterAdd { axis }, &inputs))
 }
 
 /// The remainder of counting by `stride`, as an index of a shape into an axis of `size`.

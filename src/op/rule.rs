@@ -1,7 +1,7 @@
 //! The gradient rules by class of operation, and what all of them share: broadcasting is undone and cotangents are added up
 //! in one place.
 
-use super::{reduce, view};
+use super::{index, reduce, view};
 use crate::element::{Any, AnyNumber, Element, Float, Numbers, with_float};
 use crate::kernel::reduce::Reduction;
 use crate::shape::{Shape, few};
@@ -47,7 +47,11 @@ impl Rule {
 }
 
 /// The sum of two cotangents of one variable.
+#[inline]
 pub(crate) fn accumulate(a: AnyVar, b: AnyVar) -> AnyVar {
+    if let Some(sum) = index::added_to(a, b).or_else(|| index::added_to(b, a)) {
+        return sum;
+    }
     with_float!(a.dtype(), T => (a.assume::<T>() + b.assume::<T>()).erase())
 }
 

@@ -24,7 +24,7 @@ impl<T: Float> Var<T> {
     /// If the axis is out of range, or the tape was reset or dropped.
     #[track_caller]
     pub fn softmax(self, axis: isize) -> Self {
-        let exponentials = self.below_largest("softmax", axis).exp();
+        let exponentials = (self - self.largest("softmax", axis)).exp();
         exponentials / exponentials.sum_keepdim(axis)
     }
 
@@ -46,18 +46,18 @@ impl<T: Float> Var<T> {
     /// If the axis is out of range, or the tape was reset or dropped.
     #[track_caller]
     pub fn log_softmax(self, axis: isize) -> Self {
-        let below = self.below_largest("log_softmax", axis);
+        let below = self - self.largest("log_softmax", axis);
         below - below.exp().sum_keepdim(axis).ln()
     }
 
-    /// The elements less the largest along an axis, which is a constant: neither result depends on it.
+    /// The largest elements along an axis, as constants: what is made with them is the same with any others.
     #[track_caller]
-    fn below_largest(self, operation: &str, axis: isize) -> Self {
+    pub(crate) fn largest(self, operation: &str, axis: isize) -> Self {
         let shape = self.tape().shape_of(operation, self.erase());
         let resolved = resolve_axis(axis, shape.rank())
             .map_err(|message| format!("{message} (shape {shape})"));
         let axis = or_panic(operation, resolved);
-        self - self.shift(&[axis], &shape.with_size(axis, 1))
+        self.shift(&[axis], &shape.with_size(axis, 1))
     }
 }
 
