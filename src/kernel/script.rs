@@ -79,7 +79,9 @@ enum Work {
         work: usize,
     },
     /// What somebody else does.
-    Other,
+    Other {
+        overwritten: SmallVec<[Option<u16>; 4]>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -218,17 +220,22 @@ impl Script {
         });
     }
 
-    /// Adds a step that somebody else does, with what [`Frame::borrow`] lends.
+    /// Adds a step that somebody else does, with what [`Frame::borrow`] lends. A value that is overwritten is lent as the output
+    /// alone.
     ///
     /// # Panics
     /// If a value that is written meets another.
-    pub fn other(&mut self, reads: &[Place], writes: &[Place]) {
-        self.check(reads, writes);
+    pub fn other(&mut self, reads: &[Place], overwritten: &[Option<u16>], writes: &[Place]) {
+        let kept = reads.iter().zip(overwritten).filter(|(_, o)| o.is_none());
+        let kept: SmallVec<[Place; 4]> = kept.map(|(read, _)| *read).collect();
+        self.check(&kept, writes);
         for place in reads.iter().chain(writes) {
             self.require(place, place.dtype(), 0);
         }
         self.steps.push(Step {
-            work: Work::Other,
+            work: Work::Other {
+                overwritten: overwritten.into(),
+            },
             reads: reads.into(),
             writes: writes.into(),
         });
@@ -384,7 +391,7 @@ impl Frame<'_> {
                 // SAFETY: as above.
                 unsafe { pass.run(&inputs, &outputs, work.cast::<Line>()) };
             }
-            Work::Other => return false,
+            Work::Other { .. } => return false,
         }
         true
     }
@@ -398,10 +405,15 @@ impl Frame<'_> {
         step: usize,
     ) -> (SmallVec<[Slice<'_>; 4]>, SmallVec<[SliceMut<'_>; 2]>) {
         let step = &self.script.steps[step];
-        assert!(matches!(step.work, Work::Other));
-        let mut reads = SmallVec::new();
-        for place in &step.reads {
-            reads.push(self.value(place));
+        let Work::Other { overwritten } = &step.work else {
+            panic!("a pass is run, not lent")
+        };
+        let mut reads: SmallVec<[Slice<'_>; 4]> = SmallVec::new();
+        for (place, overwritten) in step.reads.iter().zip(overwritten) {
+            reads.push(match overwritten {
+                None => self.value(place),
+                Some(_) => with_dtype!(place.dtype(), T => T::erase(&[][..])),
+            });
         }
         let mut writes: SmallVec<[SliceMut<'_>; 2]> = SmallVec::new();
         for place in &step.writes {
@@ -446,8 +458,8 @@ mod tests {
     #[test]
     fn what_is_written_is_found() {
         let mut script = Script::new(256, 0, 2);
-        script.other(&[Place::Outside(0, Dtype::F32)], &[region(64, 3)]);
-        script.other(&[region(64, 3)], &[Place::Outside(1, Dtype::F32)]);
+        script.other(&[Place::Outside(0, Dtype::F32)], &[None], &[region(64, 3)]);
+        script.other(&[region(64, 3)], &[None], &[Place::Outside(1, Dtype::F32)]);
         let (input, mut output) = ([1.0f32, 2.0, 3.0], [0.0f32; 3]);
         let mut memory = Memory::default();
         {
@@ -473,20 +485,20 @@ mod tests {
     #[test]
     #[should_panic(expected = "values that meet")]
     fn nothing_is_read_and_written() {
-        Script::new(256, 0, 0).other(&[region(0, 17)], &[region(64, 1)]);
+        Script::new(256, 0, 0).other(&[region(0, 17)], &[None], &[region(64, 1)]);
     }
 
     #[test]
     #[should_panic(expected = "a region outside of the memory")]
     fn regions_lie_in_the_memory() {
-        Script::new(256, 0, 0).other(&[], &[region(64, 49)]);
+        Script::new(256, 0, 0).other(&[], &[], &[region(64, 49)]);
     }
 
     #[test]
     #[should_panic(expected = "a value that does not fit the run")]
     fn what_is_written_must_be_writable() {
         let mut script = Script::new(0, 0, 1);
-        script.other(&[], &[Place::Outside(0, Dtype::F32)]);
+        script.other(&[], &[], &[Place::Outside(0, Dtype::F32)]);
         let input = [1.0f32];
         let mut memory = Memory::default();
         script.frame(

@@ -88,12 +88,19 @@ impl Operation for ScatterAdd {
             unreachable!("three inputs are recorded")
         };
         with_number!(output.dtype(), T => {
+            let overwrites = output.overwrites();
             let out = output.elements::<T>();
             let (shape, layout) = (x.layout().shape(), x.layout());
-            copy_strided(x.storage::<T>(), shape, layout.strides(), layout.offset(), out);
+            if !overwrites {
+                copy_strided(x.storage::<T>(), shape, layout.strides(), layout.offset(), out);
+            }
             let (indices, values) = (i.storage(), source.storage());
             index::scatter_add::<T>(out, shape, self.axis, indices, i.layout(), values, source.layout())
         })
+    }
+
+    fn overwrites(&self) -> Option<usize> {
+        Some(0)
     }
 
     fn vjp(&self, pullback: &Pullback<'_>, k: usize) -> AnyVar {

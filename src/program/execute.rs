@@ -85,7 +85,7 @@ impl Plan {
                         let work = start..start + bytes;
                         script.pass(pass, &reads, &step.overwritten, &writes, work);
                     }
-                    _ => script.other(&reads, &writes),
+                    _ => script.other(&reads, &step.overwritten, &writes),
                 }
             }
             script
@@ -146,7 +146,8 @@ impl Plan {
                         layout,
                     });
                 }
-                operation.forward(&inputs, Output { data: out })
+                let overwrites = step.overwritten.iter().any(Option::is_some);
+                operation.forward(&inputs, Output { data: out, overwrites })
             }
         };
         outcome.map_err(|message| Fault {

@@ -373,12 +373,18 @@ impl<'a> Input<'a> {
 #[derive(Debug)]
 pub struct Output<'a> {
     pub(crate) data: SliceMut<'a>,
+    pub(crate) overwrites: bool,
 }
 
 impl<'a> Output<'a> {
     /// The element type.
     pub fn dtype(&self) -> Dtype {
         self.data.dtype()
+    }
+
+    /// Whether the elements hold those of the input that the operation [overwrites](Operation::overwrites), in row-major order.
+    pub fn overwrites(&self) -> bool {
+        self.overwrites
     }
 
     /// The elements to be written, all of them; what they hold before is not defined.
@@ -416,6 +422,12 @@ pub trait Operation: Any + fmt::Debug + Send + Sync {
 
     /// The cotangent of input number `k`, in operations on variables. Asked for floating-point inputs only.
     fn vjp(&self, pullback: &Pullback<'_>, k: usize) -> AnyVar;
+
+    /// An input of the type and shape of the result that nobody may need any more: then the output may be given where that lies,
+    /// says so ([`Output::overwrites`]), and the storage of the input is empty. For operations that change a few elements.
+    fn overwrites(&self) -> Option<usize> {
+        None
+    }
 
     /// Whether [`forward`](Operation::forward) never fails, whatever the values are: then what comes after it may be overwritten
     /// before it.
