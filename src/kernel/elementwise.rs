@@ -4,9 +4,9 @@
 //! CPU; everything else (broadcasting along some axes, strides) is brought into that form by a [pass](super::pass). The result may
 //! overwrite an operand.
 
-use super::dispatch::{Baseline, Instructions, Level, level};
 #[cfg(target_arch = "x86_64")]
 use super::dispatch::Fused;
+use super::dispatch::{Baseline, Instructions, Level, level};
 use crate::element::{Dtype, Element, Slice, SliceMut, with_any};
 use std::marker::PhantomData;
 

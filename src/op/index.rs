@@ -1,7 +1,9 @@
 //! Elements chosen by indices that are data: gather, scatter, selection of rows, one-hot rows.
 
 use super::table::{Domain, Row, Shapes, row};
-use crate::element::{Any as AnyOf, Dtype, Element, Float, Number, with_dtype, with_float, with_number};
+use crate::element::{
+    Any as AnyOf, Dtype, Element, Float, Number, with_dtype, with_float, with_number,
+};
 use crate::kernel::copy::copy_strided;
 use crate::kernel::index;
 use crate::shape::{Shape, or_panic, resolve_axis};
@@ -430,7 +432,10 @@ pub(super) fn added_to(scattered: AnyVar, others: AnyVar) -> Option<AnyVar> {
         };
         let &ScatterAdd { axis } = (&**operation as &dyn Any).downcast_ref()?;
         let (base, index, source) = (node.inputs[0], node.inputs[1], node.inputs[2]);
-        let is_zero = matches!(graph.node(base).op, Op::Fill(AnyOf::F32(0.0) | AnyOf::F64(0.0)));
+        let is_zero = matches!(
+            graph.node(base).op,
+            Op::Fill(AnyOf::F32(0.0) | AnyOf::F64(0.0))
+        );
         is_zero.then_some((axis, index, source))
     };
     let (axis, index, source) = operands?;

@@ -82,7 +82,9 @@ impl Known {
     /// Whether something of it cannot be overwritten where it lies.
     fn is_exchanged(&self) -> bool {
         let trained = self.trained.iter();
-        trained.flat_map(|t| &t.results).any(|&(_, in_place)| !in_place)
+        trained
+            .flat_map(|t| &t.results)
+            .any(|&(_, in_place)| !in_place)
     }
 }
 

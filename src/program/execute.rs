@@ -51,9 +51,8 @@ impl Plan {
     pub fn renew(&self, results: &mut Results, pool: &mut Pool, elsewhere: &[bool]) {
         results.resize_with(self.results.len(), || None);
         for ((result, kept), elsewhere) in results.iter_mut().zip(&self.results).zip(elsewhere) {
-            let fits = |storage: &AnyStorage| {
-                storage.is_unique() && storage.as_slice().len() == kept.len
-            };
+            let fits =
+                |storage: &AnyStorage| storage.is_unique() && storage.as_slice().len() == kept.len;
             if !elsewhere && !result.as_ref().is_some_and(fits) {
                 *result = Some(pool.acquire(kept.dtype, kept.len));
             }
@@ -147,7 +146,13 @@ impl Plan {
                     });
                 }
                 let overwrites = step.overwritten.iter().any(Option::is_some);
-                operation.forward(&inputs, Output { data: out, overwrites })
+                operation.forward(
+                    &inputs,
+                    Output {
+                        data: out,
+                        overwrites,
+                    },
+                )
             }
         };
         outcome.map_err(|message| Fault {

@@ -143,9 +143,9 @@ impl Plan {
         let fetched = self.fetched.iter().any(|fetched| fetched.place == old);
         // What can fail must come before anything is overwritten.
         let mut later = self.steps[writer + 1..].iter();
-        let fails = later.any(|step| {
-            matches!(&step.work, Work::Call { operation, .. } if !operation.never_fails())
-        });
+        let fails = later.any(
+            |step| matches!(&step.work, Work::Call { operation, .. } if !operation.never_fails()),
+        );
         if fails || fetched || last.is_none_or(|last| last > writer) {
             return false;
         }

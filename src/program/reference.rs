@@ -112,7 +112,15 @@ fn evaluate(node: &Node, inputs: &[Input<'_>], out: SliceMut<'_>) -> Result<(), 
         Op::Reduce(kind, axes) => {
             return reduce_any(*kind, inputs[0].data, inputs[0].layout, axes, out);
         }
-        Op::Call(operation) => return operation.forward(inputs, Output { data: out, overwrites: false }),
+        Op::Call(operation) => {
+            return operation.forward(
+                inputs,
+                Output {
+                    data: out,
+                    overwrites: false,
+                },
+            );
+        }
         Op::Leaf | Op::Elementwise(_) => unreachable!("{} is not computed here", node.op.name()),
     }
     Ok(())

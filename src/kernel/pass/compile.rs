@@ -146,7 +146,8 @@ impl Compiler {
             }
             self.block_width = width;
         } else {
-            self.block_width = width.min(BLOCK);
+            // Two blocks of sums at a time: the more elements, the less an instruction costs each.
+            self.block_width = width.min(2 * BLOCK);
         }
         let mut steps: Vec<(Position, Step)> = Vec::new();
         let mut seen = std::collections::HashSet::new();

@@ -383,10 +383,8 @@ impl<'a> Machine<'a> {
                     if self.pass.block_width == self.pass.width {
                         (reduced.reducer.runs)(from, rows, columns, self.now[reduced.to as usize]);
                     } else {
-                        let to = self
-                            .partial(reduced.partial)
-                            .add(column / BLOCK * reduced.reducer.size);
-                        (reduced.reducer.runs)(from, 1, columns, to);
+                        let to = self.partial(reduced.partial);
+                        (reduced.reducer.blocks)(from, columns, to, column / BLOCK);
                     }
                 }
             }
@@ -396,8 +394,8 @@ impl<'a> Machine<'a> {
                 let block = (row * self.pass.width + column) / BLOCK;
                 // SAFETY: `from` has the elements of the block, and results have room for each block.
                 unsafe {
-                    let partial = total.partial + block * total.reducer.size;
-                    (total.reducer.runs)(from, 1, n, self.memory.work.0.add(partial));
+                    let partial = self.memory.work.0.add(total.partial);
+                    (total.reducer.blocks)(from, n, partial, block);
                 }
             }
             Instruction::Accumulate { accumulation, from } => {

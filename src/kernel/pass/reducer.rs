@@ -2,7 +2,7 @@
 
 use crate::element::{Dtype, Number, with_number};
 use crate::kernel::dispatch::simd;
-use crate::kernel::reduce::{Combine, Larger, Plus, Reduction, Smaller, Tree, merge, runs};
+use crate::kernel::reduce::{BLOCK, Combine, Larger, Plus, Reduction, Smaller, Tree, merge, runs};
 
 /// The loops of one reduction of one element type.
 ///
@@ -11,8 +11,11 @@ use crate::kernel::reduce::{Combine, Larger, Plus, Reduction, Smaller, Tree, mer
 #[derive(Debug)]
 pub(super) struct Reducer {
     pub size: usize,
-    /// `(from, rows, width, to)`: each of `rows` runs of `width` elements, at most a block each, into an element of `to`.
+    /// `(from, rows, width, to)`: each of `rows` runs of `width` elements into an element of `to`.
     pub runs: unsafe fn(*const u8, usize, usize, *mut u8),
+    /// `(from, len, to, first)`: each block of `len` elements, the last of which may be shorter, into an element of `to` from
+    /// number `first` on.
+    pub blocks: unsafe fn(*const u8, usize, *mut u8, usize),
     /// `(from, count, to)`: the results of `count` blocks into one element.
     pub tree: unsafe fn(*const u8, usize, *mut u8),
     /// `(from, rows, width, to, begun)`: `rows` rows of `width` elements, one after
@@ -35,6 +38,22 @@ impl Reducer {
                     )
                 };
                 runs::<T, F>(from, width, to)
+            },
+            blocks: |from, len, to, first| {
+                // SAFETY: by the contract of `Reducer`.
+                let (from, to) = unsafe {
+                    let to = to.cast::<T>().add(first);
+                    (
+                        std::slice::from_raw_parts(from.cast::<T>(), len),
+                        std::slice::from_raw_parts_mut(to, len.div_ceil(BLOCK)),
+                    )
+                };
+                let (whole, last) = from.split_at(len - len % BLOCK);
+                let (blocks, end) = to.split_at_mut(len / BLOCK);
+                runs::<T, F>(whole, BLOCK, blocks);
+                if !last.is_empty() {
+                    runs::<T, F>(last, last.len(), end);
+                }
             },
             tree: |from, count, to| {
                 let mut tree = Tree::<T, F>::new();
