@@ -16,6 +16,20 @@ pub enum ErrorKind {
     Missing,
     /// A file could not be read or written.
     Io,
+    /// There is not as much memory as is needed.
+    Memory,
+}
+
+/// What could not be allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutOfMemory {
+    pub bytes: usize,
+}
+
+impl fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes cannot be allocated", self.bytes)
+    }
 }
 
 /// A fault in data from outside: what, where, and what was expected.

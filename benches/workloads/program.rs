@@ -47,7 +47,7 @@ fn mlp_mnist() -> impl FnMut() -> Outcome {
     let mut adam = Adam::new(data::MNIST_RATE);
     let inputs = (
         ProgramInput::batch([inputs]),
-        ProgramInput::<i64>::batch(()),
+        ProgramInput::<i64>::batch([]),
     );
     let mut program = TrainingProgram::new(inputs, |model: &Sequential, (x, y)| {
         loss::cross_entropy(model.forward(x), y)
@@ -102,7 +102,7 @@ fn softmax_ce_32k() -> impl FnMut() -> Outcome {
     let label = y[[0]] as usize;
     let inputs = (
         ProgramInput::<f32>::batch([data::CLASSES]),
-        ProgramInput::<i64>::batch(()),
+        ProgramInput::<i64>::batch([]),
     );
     let program = Program::record(inputs, |(logits, y)| {
         let loss = loss::cross_entropy(logits, y);

@@ -2,6 +2,7 @@
 
 use super::pass::Line;
 use crate::element::Dtype;
+use crate::error::OutOfMemory;
 
 /// Regions begin at cache lines.
 pub(crate) const ALIGNMENT: usize = size_of::<Line>();
@@ -37,14 +38,26 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Makes room for so many bytes of numbers and so many truth values.
-    pub fn reserve(&mut self, numbers: usize, truths: usize) {
-        let lines = numbers.div_ceil(ALIGNMENT);
-        if self.numbers.len() < lines {
-            self.numbers.resize(lines, Line::default());
+    /// Makes room for so many bytes of numbers and so many truth values; what was there is gone if there was less.
+    pub fn reserve(&mut self, numbers: usize, truths: usize) -> Result<(), OutOfMemory> {
+        fn grow<T: Copy + Default>(all: &mut Vec<T>, len: usize) -> Result<(), OutOfMemory> {
+            if all.len() < len {
+                // Nothing is copied, and the old memory is free before there is a new one.
+                *all = Vec::new();
+                let bytes = len.saturating_mul(size_of::<T>());
+                let reserved = all.try_reserve_exact(len);
+                reserved.map_err(|_| OutOfMemory { bytes })?;
+                all.resize(len, T::default());
+            }
+            Ok(())
         }
-        if self.truths.len() < truths {
-            self.truths.resize(truths, false);
-        }
+        grow(&mut self.numbers, numbers.div_ceil(ALIGNMENT))?;
+        grow(&mut self.truths, truths)
+    }
+
+    /// Whether there is room for so many bytes of numbers and so many truth values.
+    #[inline]
+    pub fn has_room(&self, numbers: usize, truths: usize) -> bool {
+        self.numbers.len() >= numbers.div_ceil(ALIGNMENT) && self.truths.len() >= truths
     }
 }

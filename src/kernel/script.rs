@@ -7,6 +7,7 @@
 use super::memory::{ALIGNMENT, Memory, Region};
 use super::pass::{Line, Link, Pass, Span};
 use crate::element::{Dtype, Element, Slice, SliceMut, with_any, with_dtype};
+use crate::error::OutOfMemory;
 use smallvec::SmallVec;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -280,17 +281,25 @@ impl Script {
         }
     }
 
+    /// Makes room for the values of the script and what it works in.
+    pub fn reserve(&self, memory: &mut Memory) -> Result<(), OutOfMemory> {
+        memory.reserve(self.numbers, self.truths)
+    }
+
     /// The script with what it works on: the values outside are those that are only read, and then those that may be written.
     ///
     /// # Panics
-    /// If the values outside are not what the script needs.
+    /// If the values outside are not what the script needs, or there is no [room](Script::reserve) in the memory.
     pub fn frame<'r, 'w: 'r>(
         &'r self,
         memory: &'r mut Memory,
         read: impl Iterator<Item = Slice<'r>>,
         written: impl Iterator<Item = SliceMut<'w>>,
     ) -> Frame<'r> {
-        memory.reserve(self.numbers, self.truths);
+        assert!(
+            memory.has_room(self.numbers, self.truths),
+            "no room for the run"
+        );
         let mut frame = Frame {
             script: self,
             bases: SmallVec::new(),
@@ -462,6 +471,7 @@ mod tests {
         script.other(&[region(64, 3)], &[None], &[Place::Outside(1, Dtype::F32)]);
         let (input, mut output) = ([1.0f32, 2.0, 3.0], [0.0f32; 3]);
         let mut memory = Memory::default();
+        script.reserve(&mut memory).unwrap();
         {
             let mut frame = script.frame(
                 &mut memory,

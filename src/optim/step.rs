@@ -3,7 +3,7 @@
 use super::engine::{Engine, find};
 use super::rule::{Numbers, Rule};
 use crate::element::{Any, Float};
-use crate::param::{Param, ParamMut, Path, Segment, VisitorMut, join};
+use crate::param::{Param, Path, each_mut, join};
 use crate::tensor::Tensors;
 use crate::transform::Gradients;
 
@@ -24,15 +24,22 @@ impl<R: Rule> Engine<R> {
         let mut pass = Pass {
             engine: self,
             gradients,
-            path: Path::new(),
             gradient: 0,
             slot: 0,
             updated: 0,
             prepared: None,
-            fault: None,
         };
-        model.visit_mut(&mut pass);
-        if let Some(fault) = pass.fault {
+        let mut outcome = Ok(());
+        each_mut(model, |path, param| {
+            if outcome.is_ok() {
+                outcome = match param {
+                    Any::F32(param) => pass.update(path, param),
+                    Any::F64(param) => pass.update(path, param),
+                    _ => Ok(()),
+                };
+            }
+        });
+        if let Err(fault) = outcome {
             panic!("{name}: {fault}");
         }
         assert!(
@@ -47,37 +54,16 @@ impl<R: Rule> Engine<R> {
 struct Pass<'s, R: Rule> {
     engine: &'s mut Engine<R>,
     gradients: &'s Gradients,
-    path: Path,
     /// Where the next gradient and the next slot are expected.
     gradient: usize,
     slot: usize,
     updated: usize,
     /// The numbers that were used last, and for which group and time.
     prepared: Option<((Option<usize>, u64), Numbers)>,
-    fault: Option<String>,
-}
-
-impl<'a, R: Rule> VisitorMut<'a> for Pass<'_, R> {
-    fn enter(&mut self, segment: Segment) {
-        self.path.push(segment);
-    }
-    fn leave(&mut self) {
-        self.path.pop();
-    }
-    fn param(&mut self, param: ParamMut<'a>) {
-        if self.fault.is_none() {
-            let outcome = match param {
-                Any::F32(param) => self.update(param),
-                Any::F64(param) => self.update(param),
-                _ => Ok(()),
-            };
-            self.fault = outcome.err();
-        }
-    }
 }
 
 impl<R: Rule> Pass<'_, R> {
-    fn update<T: Float>(&mut self, param: &mut Param<T>) -> Result<(), String> {
+    fn update<T: Float>(&mut self, path: &Path, param: &mut Param<T>) -> Result<(), String> {
         let id = param.id();
         if !param.is_trainable() {
             return Ok(());
@@ -93,13 +79,13 @@ impl<R: Rule> Pass<'_, R> {
         if gradient.shape() != param.shape() {
             return Err(format!(
                 "{} has shape {}, its gradient {}",
-                join(&self.path),
+                join(path),
                 param.shape(),
                 gradient.shape()
             ));
         }
         let engine = &mut *self.engine;
-        let slot = engine.slot(param, &self.path, self.slot)?;
+        let slot = engine.slot(param, path, self.slot)?;
         self.slot = slot + 1;
         self.updated += 1;
         // Most often all parameters of a group have made equally many steps.

@@ -7,8 +7,8 @@ use super::rule::{Numbers, Rule};
 use crate::element::{AnyNumber, Element, Float, Number, Slice, with_any, with_float};
 use crate::error::{Error, ErrorKind};
 use crate::op;
-use crate::param::{Module, ParamRef, Path, Segment, Visitor, join};
-use crate::program::{Compiled, Inputs, Results, Scratch, unique};
+use crate::param::{Module, ParamRef, Segment, Visitor, each, join};
+use crate::program::{Compiled, Form, Inputs, Results, Scratch, unique};
 use crate::tape::{AnyVar, Tape, Var};
 use crate::tensor::Storages;
 use crate::transform::pull_back;
@@ -88,32 +88,6 @@ impl Known {
     }
 }
 
-/// The parameters that were used on a tape.
-struct Used<'m> {
-    path: Path,
-    bindings: &'m [(u64, u32)],
-    found: Vec<(u64, u32, bool, Path)>,
-    /// The names of those that are trained but were not used.
-    unused: Vec<String>,
-}
-
-impl<'a> Visitor<'a> for Used<'_> {
-    fn enter(&mut self, segment: Segment) {
-        self.path.push(segment);
-    }
-    fn leave(&mut self) {
-        self.path.pop();
-    }
-    fn param(&mut self, param: ParamRef<'a>) {
-        let (id, trainable) = with_any!(param, p => (p.id(), p.is_trainable()));
-        match self.bindings.iter().find(|binding| binding.0 == id) {
-            Some(&(_, leaf)) => self.found.push((id, leaf, trainable, self.path.clone())),
-            None if trainable => self.unused.push(join(&self.path)),
-            None => {}
-        }
-    }
-}
-
 impl<I: Inputs, F> TrainingProgram<I, F> {
     /// A step that makes the loss smaller, a scalar that `loss` records from the model and the inputs. It is recorded when it first
     /// runs.
@@ -137,8 +111,8 @@ impl<I: Inputs, F> TrainingProgram<I, F> {
     /// Where recording does: if the loss is no scalar, or does not depend on a parameter that is to be trained.
     ///
     /// # Errors
-    /// If a tensor does not have the shape of its input, or an index that an operation is given is out of range; then the model
-    /// stays as it was.
+    /// If a tensor does not have the shape of its input, an index that an operation is given is out of range, or there is not as
+    /// much memory as the values of the run take; then the model stays as it was.
     #[track_caller]
     pub fn run<M, T, O>(
         &mut self,
@@ -201,14 +175,17 @@ impl Recorded {
             "training: the loss has shape {shape}, but must be a scalar: take its mean"
         );
         let bindings = tape.arena("training").graph.borrow().bindings.clone();
-        let mut used = Used {
-            path: Path::new(),
-            bindings: &bindings,
-            found: Vec::new(),
-            unused: Vec::new(),
-        };
-        model.visit(&mut used);
-        let Used { found, unused, .. } = used;
+        // The parameters that were used, and the names of those that are trained but were not.
+        let mut found = Vec::new();
+        let mut unused = Vec::new();
+        each(model, |path, param| {
+            let (id, trainable) = with_any!(param, p => (p.id(), p.is_trainable()));
+            match bindings.iter().find(|binding| binding.0 == id) {
+                Some(&(_, leaf)) => found.push((id, leaf, trainable, path.clone())),
+                None if trainable => unused.push(join(path)),
+                None => {}
+            }
+        });
         let wanted: Vec<AnyVar> = found
             .iter()
             .filter(|f| f.2)
@@ -306,7 +283,7 @@ impl Recorded {
         given.extend(&number_leaves);
         let arena = tape.arena("training");
         let mut graph = arena.graph.borrow_mut();
-        let mut compiled = Compiled::new(&mut graph, &targets, &given);
+        let mut compiled = Compiled::new(&mut graph, &targets, &given, Form::InPlace);
         let mut in_place = vec![false; compiled.plan().results.len()];
         for (target, input, at) in updates {
             let overwrites = compiled.overwrite(target, input).is_some();
@@ -415,7 +392,9 @@ impl Recorded {
             values,
             ..
         } = self;
-        compiled.plan().renew(results, &mut scratch.pool, in_place);
+        let Scratch { memory, pool } = scratch;
+        let room = compiled.plan().renew(pool, memory, results, in_place);
+        room.map_err(|fault| compiled.no_room(&fault))?;
         let outcome = {
             let mut lent = Lent::new(params, &mut engine.slots, in_place.len());
             model.visit_mut(&mut lent);
@@ -427,7 +406,7 @@ impl Recorded {
                 .collect();
             let written = written.into_iter().zip(results.iter_mut());
             let written = written.map(|(lent, own)| lent.unwrap_or_else(|| unique(own)));
-            compiled.run_over(&given, &[], written, &mut scratch.memory)
+            compiled.run_over(&given, &[], written, memory)
         };
         outcome.map_err(|message| Error::new(ErrorKind::Range, message))?;
         if params.iter().any(Known::is_exchanged) {

@@ -7,7 +7,7 @@ mod names;
 
 pub use layer::Layer;
 pub use module::{Module, Segment, Visitor, VisitorMut};
-pub(crate) use names::{Path, join};
+pub(crate) use names::{Path, each, each_mut, join};
 
 use crate::element::{Any, Element, Family, Float};
 use crate::shape::Shape;

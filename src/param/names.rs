@@ -23,14 +23,13 @@ pub(crate) fn join(path: &[Segment]) -> String {
     name
 }
 
-/// Collects parameters with their names.
-#[derive(Default)]
-struct Named<'a> {
+/// Calls a function with each parameter, and the way to it.
+struct Each<F> {
     path: Path,
-    found: Vec<(String, ParamRef<'a>)>,
+    each: F,
 }
 
-impl<'a> Visitor<'a> for Named<'a> {
+impl<'a, F: FnMut(&Path, ParamRef<'a>)> Visitor<'a> for Each<F> {
     fn enter(&mut self, segment: Segment) {
         self.path.push(segment);
     }
@@ -38,44 +37,55 @@ impl<'a> Visitor<'a> for Named<'a> {
         self.path.pop();
     }
     fn param(&mut self, param: ParamRef<'a>) {
-        self.found.push((join(&self.path), param));
+        (self.each)(&self.path, param);
     }
+}
+
+impl<'a, F: FnMut(&Path, ParamMut<'a>)> VisitorMut<'a> for Each<F> {
+    fn enter(&mut self, segment: Segment) {
+        self.path.push(segment);
+    }
+    fn leave(&mut self) {
+        self.path.pop();
+    }
+    fn param(&mut self, param: ParamMut<'a>) {
+        (self.each)(&self.path, param);
+    }
+}
+
+/// Calls `each` with each parameter of a module, and the way to it.
+pub(crate) fn each<'a, M: Module + ?Sized>(module: &'a M, each: impl FnMut(&Path, ParamRef<'a>)) {
+    let path = Path::new();
+    module.visit(&mut Each { path, each });
+}
+
+/// As [`each`], with parameters that can be changed.
+pub(crate) fn each_mut<'a, M: Module + ?Sized>(
+    module: &'a mut M,
+    each: impl FnMut(&Path, ParamMut<'a>),
+) {
+    let path = Path::new();
+    module.visit_mut(&mut Each { path, each });
 }
 
 pub(super) fn named<'a, M: Module + ?Sized>(module: &'a M) -> Vec<(String, ParamRef<'a>)> {
-    let mut named = Named::default();
-    module.visit(&mut named);
-    named.found
+    let mut named = Vec::new();
+    each(module, |path, param| named.push((join(path), param)));
+    named
 }
 
-/// Adds up the numbers of elements.
-struct Count(usize);
-
-impl<'a> Visitor<'a> for Count {
-    fn enter(&mut self, _segment: Segment) {}
-    fn leave(&mut self) {}
-    fn param(&mut self, param: ParamRef<'a>) {
-        self.0 += with_any!(param, p => p.value().len());
-    }
-}
-
+/// The number of elements of all parameters.
 pub(super) fn count<M: Module + ?Sized>(module: &M) -> usize {
-    let mut count = Count(0);
-    module.visit(&mut count);
-    count.0
+    let mut count = 0;
+    each(module, |_, param| {
+        count += with_any!(param, p => p.value().len());
+    });
+    count
 }
 
-/// Freezes, or the reverse.
-struct Train(bool);
-
-impl<'a> VisitorMut<'a> for Train {
-    fn enter(&mut self, _segment: Segment) {}
-    fn leave(&mut self) {}
-    fn param(&mut self, param: ParamMut<'a>) {
-        with_any!(param, p => if self.0 { p.unfreeze() } else { p.freeze() });
-    }
-}
-
+/// Lets every parameter be trained, or freezes it.
 pub(super) fn train<M: Module + ?Sized>(module: &mut M, trainable: bool) {
-    module.visit_mut(&mut Train(trainable));
+    each_mut(module, |_, param| {
+        with_any!(param, p => if trainable { p.unfreeze() } else { p.freeze() });
+    });
 }

@@ -2,7 +2,7 @@
 
 use super::execute::{Fault, Results, unique};
 use super::needed::Targets;
-use super::plan::{Given, Place, Plan};
+use super::plan::{Form, Given, Place, Plan};
 use crate::element::Slice;
 use crate::kernel::memory::Memory;
 use crate::shape::Layout;
@@ -42,7 +42,7 @@ pub(super) struct Plans {
 
 impl Entry {
     fn new(graph: &Graph, targets: &[u32]) -> Self {
-        let (plan, order) = graph.planned(targets, true);
+        let (plan, order) = graph.planned(targets, Form::Fused);
         let known = |&index: &u32| {
             let node = &graph.nodes[index as usize];
             Known {
@@ -143,8 +143,8 @@ impl Graph {
 
     fn execute_with(&mut self, plans: &mut Plans, targets: &[u32]) -> Result<(), Fault> {
         let plan = plans.plan(self, targets);
-        let mut results = plan.results(&mut self.pool);
-        self.pool.note(plan.numbers + plan.truths);
+        let mut results = plan.room(&mut self.pool, &mut plans.memory)?;
+        self.pool.note(plan.within());
         let outcome = {
             let mut inputs: SmallVec<[Slice<'_>; 16]> = SmallVec::new();
             for given in &plan.inputs {

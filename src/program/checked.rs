@@ -4,7 +4,7 @@ use super::execute::{Fault, Results, unique};
 use super::fetch::Fetch;
 use super::lower;
 use super::nonfinite::{NonFinite, all_finite, in_order};
-use super::plan::{Given, Plan};
+use super::plan::{Form, Given, Plan};
 use crate::element::Slice;
 use crate::kernel::memory::Memory;
 use crate::tape::{Graph, Op, TapeRef};
@@ -101,16 +101,17 @@ impl TapeRef {
 impl Graph {
     /// Computes the values of `targets`, unless one on the way is not finite.
     pub(super) fn execute_checked(&mut self, targets: &[u32]) -> Result<(), Trouble> {
-        let (plan, _) = self.planned(targets, false);
+        let (plan, _) = self.planned(targets, Form::Apart);
         let bad = self.first_given(&plan, targets);
         if let Some(node) = bad
             && !matches!(self.node(node).op, Op::Leaf)
         {
             return self.execute_from_leaves(targets, node);
         }
-        let mut results = plan.results(&mut self.pool);
-        self.pool.note(plan.numbers + plan.truths);
-        let outcome = self.check(&plan, bad, &mut results);
+        let mut memory = Memory::default();
+        let mut results = plan.room(&mut self.pool, &mut memory)?;
+        self.pool.note(plan.within());
+        let outcome = self.check(&plan, bad, &mut results, &mut memory);
         match outcome {
             Ok(()) => self.keep(&plan, &results),
             Err(_) => {
@@ -156,9 +157,19 @@ impl Graph {
             }
         }
         let needed = self.needed(targets);
-        let plan = lower::plan(self, &needed.order, |node| targets.contains(&node), false);
+        let plan = lower::plan(
+            self,
+            &needed.order,
+            |node| targets.contains(&node),
+            Form::Apart,
+        );
         let bad = self.first_given(&plan, targets);
-        let outcome = self.check(&plan, bad, &mut plan.results(&mut Pool::default()));
+        let mut memory = Memory::default();
+        let results = plan.room(&mut Pool::default(), &mut memory);
+        let outcome = match results {
+            Ok(mut results) => self.check(&plan, bad, &mut results, &mut memory),
+            Err(fault) => Err(fault.into()),
+        };
         for (at, value) in saved {
             self.values[at] = Some(value);
         }
@@ -168,12 +179,17 @@ impl Graph {
 
     /// Runs the steps of a plan that computes one node with each, up to the first whose value is not finite; `bad` is a leaf that
     /// is not.
-    fn check(&self, plan: &Plan, bad: Option<u32>, results: &mut Results) -> Result<(), Trouble> {
-        let mut memory = Memory::default();
+    fn check(
+        &self,
+        plan: &Plan,
+        bad: Option<u32>,
+        results: &mut Results,
+        memory: &mut Memory,
+    ) -> Result<(), Trouble> {
         let inputs: SmallVec<[Slice<'_>; 16]> =
             plan.inputs.iter().map(|given| self.read(given)).collect();
         let written = results.iter_mut().map(unique);
-        let mut frame = plan.frame(&inputs, written, &mut memory);
+        let mut frame = plan.frame(&inputs, written, memory);
         for (at, step) in plan.steps.iter().enumerate() {
             let node = step.nodes[0];
             if bad.is_some_and(|bad| bad < node) {

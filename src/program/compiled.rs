@@ -1,8 +1,9 @@
 //! A plan apart from the tape it was made on: what it reads is found without one.
 
 use super::execute::{Fault, unique};
-use super::plan::{Given, Place, Plan};
+use super::plan::{Form, Given, Place, Plan};
 use crate::element::{AnyNumber, Element, Slice, SliceMut, with_any, with_dtype};
+use crate::error::{Error, ErrorKind};
 use crate::kernel::memory::Memory;
 use crate::shape::{Layout, Shape};
 use crate::tape::{Graph, Op};
@@ -76,7 +77,7 @@ fn erased<T: Element>(elements: &[T]) -> AnyStorage {
 
 impl Compiled {
     /// Compiles the computation of `targets`, of which `inputs` are given anew for each run, as parameters can be.
-    pub fn new(graph: &mut Graph, targets: &[u32], inputs: &[u32]) -> Self {
+    pub fn new(graph: &mut Graph, targets: &[u32], inputs: &[u32], form: Form) -> Self {
         // No backward pass will follow on this tape: nothing is kept for it.
         graph.inference = true;
         let mut parameters = Vec::new();
@@ -89,7 +90,7 @@ impl Compiled {
             let origin = graph.origins[k];
             parameters.push(Bound { id, origin, shape });
         }
-        let (mut plan, _) = graph.planned(targets, true);
+        let (mut plan, _) = graph.planned(targets, form);
         let place = |&target: &u32| {
             let shape = Shape::clone(&graph.nodes[target as usize].shape);
             let fetched = plan.fetched.iter().find(|fetched| fetched.node == target);
@@ -209,10 +210,13 @@ impl Compiled {
         inputs: &[Slice<'_>],
         parameters: &[AnyStorage],
         scratch: &mut Scratch,
-    ) -> Result<SmallVec<[AnyTensor; 4]>, String> {
-        let mut results = self.plan.results(&mut scratch.pool);
+    ) -> Result<SmallVec<[AnyTensor; 4]>, Error> {
+        let Scratch { memory, pool } = scratch;
+        let results = self.plan.room(pool, memory);
+        let mut results = results.map_err(|fault| self.no_room(&fault))?;
         let written = results.iter_mut().map(unique);
-        self.run_over(inputs, parameters, written, &mut scratch.memory)?;
+        let outcome = self.run_over(inputs, parameters, written, memory);
+        outcome.map_err(|message| Error::new(ErrorKind::Range, message))?;
         let fetch = |target: &Target| {
             let storage = match target.place {
                 Place::Result(result) => results[result as usize]
@@ -234,6 +238,11 @@ impl Compiled {
             })
         };
         Ok(self.targets.iter().map(fetch).collect())
+    }
+
+    /// Says that there is no room for a run.
+    pub fn no_room(&self, fault: &Fault) -> Error {
+        Error::new(ErrorKind::Memory, self.describe(fault))
     }
 
     /// Says which operation failed, and the line that recorded it.

@@ -6,7 +6,7 @@ use crate::element::{Slice, SliceMut};
 use crate::kernel::memory::Memory;
 use crate::kernel::script::{self, Frame, Script};
 use crate::tape::{Input, Output};
-use crate::tensor::{AnyStorage, Pool};
+use crate::tensor::AnyStorage;
 use smallvec::SmallVec;
 use std::panic::Location;
 
@@ -37,30 +37,8 @@ pub(crate) fn unique(result: &mut Option<AnyStorage>) -> SliceMut<'_> {
 }
 
 impl Plan {
-    /// Buffers for the values that outlive a run.
-    pub fn results(&self, pool: &mut Pool) -> Results {
-        let mut results = Results::new();
-        for kept in &self.results {
-            results.push(Some(pool.acquire(kept.dtype, kept.len)));
-        }
-        results
-    }
-
-    /// As [`results`](Plan::results), but for those that lie elsewhere; and buffers of the last run are used again, unless
-    /// somebody else can see them.
-    pub fn renew(&self, results: &mut Results, pool: &mut Pool, elsewhere: &[bool]) {
-        results.resize_with(self.results.len(), || None);
-        for ((result, kept), elsewhere) in results.iter_mut().zip(&self.results).zip(elsewhere) {
-            let fits =
-                |storage: &AnyStorage| storage.is_unique() && storage.as_slice().len() == kept.len;
-            if !elsewhere && !result.as_ref().is_some_and(fits) {
-                *result = Some(pool.acquire(kept.dtype, kept.len));
-            }
-        }
-    }
-
     /// What the steps read and write, checked when it is first asked for.
-    fn script(&self) -> &Script {
+    pub fn script(&self) -> &Script {
         self.script.get_or_init(|| {
             let inputs = self.inputs.len();
             let place = |place: &Place| match *place {

@@ -10,8 +10,8 @@ use std::panic::Location;
 /// How a run would compute what it is asked for: its kernels in order, and the memory they work in.
 ///
 /// `Display` lists them. For each kernel: what kind it is; the nodes it computes, with the line that recorded each; what it
-/// reads and writes. A *temporary* lies at an offset in the one memory that all values of a run share, and may take the place of a
-/// value that is not needed any more. Nodes that are views of others, or the same number everywhere, need no kernel.
+/// reads and writes. A *temporary* lies at an offset in the one memory that all values of a run share, or where a result will be
+/// written later, and may take the place of a value that is not needed any more. Nodes that are views of others, or the same number everywhere, need no kernel.
 ///
 /// Made by [`TapeRef::explain`].
 #[derive(Clone, Debug)]
@@ -88,14 +88,22 @@ impl Explanation {
 
     /// How many times a kernel writes a value that does not outlive the run, and how many of these overwrite another.
     fn temporaries(&self) -> (usize, usize) {
-        let steps = self.plan.steps.iter();
-        steps.fold((0, 0), |(all, reused), step| {
-            let is_temporary = |place: &&Place| matches!(place, Place::Temporary(_));
-            (
-                all + step.writes.iter().filter(is_temporary).count(),
-                reused + step.overwritten.iter().flatten().count(),
-            )
-        })
+        let (mut all, mut reused) = (0, 0);
+        let mut written = vec![false; self.plan.results.len()];
+        for step in self.plan.steps.iter().rev() {
+            for place in &step.writes {
+                all += match *place {
+                    Place::Input(_) => 0,
+                    Place::Temporary(_) => 1,
+                    // What is written over later is no result yet.
+                    Place::Result(result) => {
+                        usize::from(std::mem::replace(&mut written[result as usize], true))
+                    }
+                };
+            }
+            reused += step.overwritten.iter().flatten().count();
+        }
+        (all, reused)
     }
 }
 

@@ -236,7 +236,7 @@ impl<T: Element> Var<T> {
     /// As [`value`](Var::value).
     #[track_caller]
     pub fn reference_value(self) -> Tensor<T> {
-        let arena = self.tape.arena("reference_value");
+        let (arena, _) = self.tape.asked("reference_value", &self);
         let graph = arena.graph.borrow();
         match reference::evaluate_alone(&graph, self.index) {
             Ok(value) => value

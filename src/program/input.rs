@@ -1,11 +1,12 @@
 //! The inputs of a program: their shapes, and the tensors of a run.
 
 use crate::element::{Dtype, Element, Slice};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, OutOfMemory};
 use crate::shape::Shape;
 use crate::tape::{TapeRef, Var};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -87,7 +88,8 @@ pub struct Input<T: Element = f32> {
 }
 
 impl<T: Element> Input<T> {
-    /// An input of these sizes; `None` for the batch axis. All open axes of a program have one size, that of the batch.
+    /// An input of these sizes, `()` for a scalar; `None` for the batch axis. All open axes of a program have one size, that of the
+    /// batch.
     pub fn new(sizes: impl Sizes) -> Self {
         Input {
             sizes: sizes.sizes(),
@@ -95,10 +97,16 @@ impl<T: Element> Input<T> {
         }
     }
 
-    /// An input whose first axis is open: items of these sizes.
-    pub fn batch(item: impl Sizes) -> Self {
+    /// An input whose first axis is open: items of this shape, `[]` for scalars.
+    ///
+    /// ```
+    /// use wengert::ProgramInput;
+    /// assert_eq!(ProgramInput::<f64>::batch([]).to_string(), "f64[_]");
+    /// assert_eq!(ProgramInput::<f64>::batch([2, 3]).to_string(), "f64[_, 2, 3]");
+    /// ```
+    pub fn batch(item: impl Into<Shape>) -> Self {
         let mut sizes = SmallVec::from_slice(&[None]);
-        sizes.extend(item.sizes());
+        sizes.extend(item.into().iter().map(|&size| Some(size)));
         Input {
             sizes,
             element: PhantomData,
@@ -185,22 +193,28 @@ fn leaf<T: Element>(
     batch: usize,
     visit: &mut dyn FnMut(u32),
 ) -> Var<T> {
-    let zeros = Tensor::<T>::zeros(input.shape(batch));
-    let leaf = if T::DTYPE.is_float() {
-        tape.leaf(&zeros)
-    } else {
-        tape.constant(&zeros)
-    };
+    let leaf = tape.awaited(&input.shape(batch));
     visit(leaf.index);
     leaf
 }
 
-/// The elements in row-major order: those of the tensor, or a copy.
-fn row_major<T: Element>(tensor: &Tensor<T>) -> std::borrow::Cow<'_, [T]> {
-    match tensor.as_slice() {
-        Some(slice) => std::borrow::Cow::Borrowed(slice),
-        None => std::borrow::Cow::Owned(tensor.to_vec()),
+/// The elements of input `index` in row-major order: those of the tensor, or a copy.
+fn row_major<T: Element>(index: usize, tensor: &Tensor<T>) -> Result<Cow<'_, [T]>, Error> {
+    if let Some(slice) = tensor.as_slice() {
+        return Ok(Cow::Borrowed(slice));
     }
+    let mut elements = Vec::new();
+    elements.try_reserve_exact(tensor.len()).map_err(|_| {
+        let bytes = tensor.len().saturating_mul(T::DTYPE.size());
+        let message = format!(
+            "program: a copy of input {index}: {}",
+            OutOfMemory { bytes }
+        );
+        Error::new(ErrorKind::Memory, message)
+    })?;
+    elements.resize(tensor.len(), T::ZERO);
+    tensor.copy_into(&mut elements);
+    Ok(Cow::Owned(elements))
 }
 
 impl<T: Element, const N: usize> Inputs for [Input<T>; N] {
@@ -264,7 +278,7 @@ fn of_one_type<T: Element, R>(
     let mut elements: SmallVec<[_; 4]> = SmallVec::new();
     for (k, (input, tensor)) in inputs.iter().zip(tensors).enumerate() {
         input.batch_of(k, tensor.shape(), &mut batch)?;
-        elements.push(row_major(tensor));
+        elements.push(row_major(k, tensor)?);
     }
     let slices: SmallVec<[Slice<'_>; 4]> = elements.iter().map(|e| T::erase(&e[..])).collect();
     run(&slices, batch)
@@ -291,7 +305,7 @@ macro_rules! inputs {
             ) -> Result<R, Error> {
                 let mut batch = None;
                 $(self.$k.batch_of($k, tensors.$k.shape(), &mut batch)?;)*
-                let elements = ($(row_major(tensors.$k),)*);
+                let elements = ($(row_major($k, tensors.$k)?,)*);
                 run(&[$($t::erase(&elements.$k[..])),*], batch)
             }
         }

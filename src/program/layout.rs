@@ -1,4 +1,5 @@
-//! Where values lie: each takes a region of one memory from the step that writes it to the last that reads it.
+//! Where values lie: each takes a region of one memory from the step that writes it to the last that reads it, or the place of a
+//! result that is written later.
 
 use super::plan::{Fetched, Given, Kept, Place, Plan, Step, Work};
 use crate::element::Dtype;
@@ -24,11 +25,24 @@ struct Value {
     last: usize,
 }
 
+/// Smaller values are better off beside each other in the memory, in the cache.
+const LENT: usize = 4096;
+
+/// The buffer of a result until it is written.
+struct Lent {
+    /// The step that writes the result, and as which of its outputs.
+    writer: (usize, usize),
+    /// The value that lies there.
+    value: Option<usize>,
+}
+
 /// The steps of a plan, and the values between them.
 #[derive(Default)]
 pub(super) struct Drafts {
     pub steps: Vec<Draft>,
     values: Vec<Value>,
+    /// For each result that is large enough: what lies in its place before it.
+    lent: Vec<Option<Lent>>,
     inputs: Vec<Given>,
     results: Vec<Kept>,
     pub fetched: Vec<(u32, usize, Option<Layout>)>,
@@ -71,30 +85,38 @@ impl Drafts {
         }));
     }
 
-    /// Gives every value its place.
-    pub fn finish(mut self) -> Plan {
-        for (at, step) in self.steps.iter().enumerate() {
-            for &value in step.reads.iter().chain(&step.writes) {
-                self.values[value].last = at;
-            }
-        }
+    /// Gives every value its place; values within the run may have those of results if `lend`.
+    pub fn finish(mut self, lend: bool) -> Plan {
+        let drafts = std::mem::take(&mut self.steps);
+        self.look(&drafts, lend);
         let (mut numbers, mut truths) = (Heap::default(), Heap::default());
-        let mut steps = Vec::with_capacity(self.steps.len());
-        for (at, draft) in std::mem::take(&mut self.steps).into_iter().enumerate() {
+        let mut placed = Vec::with_capacity(drafts.len());
+        for (at, draft) in drafts.iter().enumerate() {
             let mut overwritten: SmallVec<[Option<u16>; 4]> =
                 SmallVec::from_elem(None, draft.reads.len());
             for (output, &value) in draft.writes.iter().enumerate() {
-                if self.values[value].place.is_some() {
+                if let Some(place) = self.values[value].place {
+                    if let Some(lies) = self.lies(place) {
+                        // It was put there because it may be overwritten.
+                        let input = draft.reads.iter().position(|&read| read == lies);
+                        overwritten[input.expect("read for the last time")] = Some(output as u16);
+                    }
                     continue;
                 }
-                let region = self.overwrite(&draft, at, output, &mut overwritten);
+                let place = self
+                    .overwrite(&drafts, at, output, &mut overwritten)
+                    .or_else(|| self.borrow(&drafts, at, value));
                 let Value { dtype, len, .. } = self.values[value];
-                let region = region.unwrap_or_else(|| Region {
-                    dtype,
-                    start: heap(dtype, &mut numbers, &mut truths).take(len * dtype.size()),
-                    len,
+                let place = place.unwrap_or_else(|| {
+                    let start = heap(dtype, &mut numbers, &mut truths).take(len * dtype.size());
+                    Place::Temporary(Region { dtype, start, len })
                 });
-                self.values[value].place = Some(Place::Temporary(region));
+                if let Place::Result(result) = place
+                    && let Some(lent) = &mut self.lent[result as usize]
+                {
+                    lent.value = Some(value);
+                }
+                self.values[value].place = Some(place);
             }
             let work = match &draft.work {
                 Work::Pass(pass) => pass.work().next_multiple_of(ALIGNMENT),
@@ -119,26 +141,29 @@ impl Drafts {
                     heap(region.dtype, &mut numbers, &mut truths).give(region.start, bytes);
                 }
             }
-            let place =
-                |&value: &usize| self.values[value].place.expect("written before it is read");
-            steps.push(Step {
-                reads: draft.reads.iter().map(place).collect(),
-                writes: draft.writes.iter().map(place).collect(),
-                work: draft.work,
-                overwritten,
-                work_memory: (work_start, work),
-                nodes: draft.nodes,
-            });
+            for lent in self.lent.iter_mut().flatten() {
+                lent.value = lent.value.filter(|&value| self.values[value].last > at);
+            }
+            placed.push((overwritten, (work_start, work)));
         }
-        let fetched = std::mem::take(&mut self.fetched)
-            .into_iter()
-            .map(|(node, value, layout)| Fetched {
-                node,
-                place: self.values[value].place.expect("a value that was written"),
-                layout,
-            });
+        let place = |&value: &usize| self.values[value].place.expect("written before it is read");
+        let steps = drafts.into_iter().zip(placed);
+        let steps = steps.map(|(draft, (overwritten, work_memory))| Step {
+            reads: draft.reads.iter().map(place).collect(),
+            writes: draft.writes.iter().map(place).collect(),
+            work: draft.work,
+            overwritten,
+            work_memory,
+            nodes: draft.nodes,
+        });
+        let fetched = self.fetched.iter();
+        let fetched = fetched.map(|(node, value, layout)| Fetched {
+            node: *node,
+            place: place(value),
+            layout: layout.clone(),
+        });
         Plan {
-            steps,
+            steps: steps.collect(),
             fetched: fetched.collect(),
             inputs: self.inputs,
             given: Vec::new(),
@@ -150,32 +175,119 @@ impl Drafts {
         }
     }
 
-    /// The region of a value that is read for the last time by a step, and that its output may overwrite.
+    /// Finds which step reads each value last, and which writes each result.
+    fn look(&mut self, drafts: &[Draft], lend: bool) {
+        self.lent.resize_with(self.results.len(), || None);
+        for (at, step) in drafts.iter().enumerate() {
+            for &value in step.reads.iter().chain(&step.writes) {
+                self.values[value].last = at;
+            }
+            for (output, &value) in step.writes.iter().enumerate() {
+                let value = &self.values[value];
+                if let Some(Place::Result(result)) = value.place
+                    && lend
+                    && value.len * value.dtype.size() >= LENT
+                {
+                    self.lent[result as usize] = Some(Lent {
+                        writer: (at, output),
+                        value: None,
+                    });
+                }
+            }
+        }
+    }
+
+    /// The value that lies where a result will be.
+    fn lies(&self, place: Place) -> Option<usize> {
+        match place {
+            Place::Result(result) => self.lent[result as usize].as_ref()?.value,
+            _ => None,
+        }
+    }
+
+    /// The inputs of a step that its output may overwrite: values of the same size that are read for the last time.
+    fn overwritable<'d>(
+        &'d self,
+        draft: &'d Draft,
+        at: usize,
+        output: usize,
+    ) -> impl Iterator<Item = usize> {
+        let (pairs, called) = match &draft.work {
+            Work::Pass(pass) => (pass.overwrites(), None),
+            Work::Call { operation, layouts } => {
+                let whole =
+                    |&input: &usize| layouts[input].offset() == 0 && layouts[input].is_contiguous();
+                (&[][..], operation.overwrites().filter(whole))
+            }
+            _ => (&[][..], None),
+        };
+        let inputs = pairs.iter().filter(move |&&(o, _)| o == output);
+        inputs
+            .map(|&(_, input)| input)
+            .chain(called)
+            .filter(move |&input| {
+                let value = draft.reads[input];
+                let read_once = draft.reads.iter().filter(|&&v| v == value).count() == 1;
+                let Value { last, len, .. } = self.values[value];
+                read_once && last == at && len == self.values[draft.writes[output]].len
+            })
+    }
+
+    /// The place of a value that is read for the last time by a step, and that its output may overwrite.
     fn overwrite(
         &self,
-        draft: &Draft,
+        drafts: &[Draft],
         at: usize,
         output: usize,
         overwritten: &mut [Option<u16>],
-    ) -> Option<Region> {
-        let Work::Pass(pass) = &draft.work else {
-            return None;
-        };
-        for &(o, input) in pass.overwrites() {
-            let value = draft.reads[input];
-            let read_once = draft.reads.iter().filter(|&&v| v == value).count() == 1;
-            if o == output
-                && overwritten[input].is_none()
-                && read_once
-                && self.values[value].last == at
-                && self.values[value].len == self.values[draft.writes[output]].len
-                && let Some(Place::Temporary(region)) = self.values[value].place
-            {
+    ) -> Option<Place> {
+        let draft = &drafts[at];
+        for input in self.overwritable(draft, at, output) {
+            let place = match self.values[draft.reads[input]].place {
+                place @ Some(Place::Temporary(_)) => place,
+                Some(Place::Result(result))
+                    if self.fits(drafts, at, draft.writes[output], result as usize) =>
+                {
+                    Some(Place::Result(result))
+                }
+                _ => None,
+            };
+            if place.is_some() && overwritten[input].is_none() {
                 overwritten[input] = Some(output as u16);
-                return Some(region);
+                return place;
             }
         }
         None
+    }
+
+    /// The place of a result that is free until it is written, for a value that is written before.
+    fn borrow(&self, drafts: &[Draft], at: usize, value: usize) -> Option<Place> {
+        let free = |result: &usize| {
+            let lent = self.lent[*result].as_ref();
+            lent.is_some_and(|lent| lent.value.is_none()) && self.fits(drafts, at, value, *result)
+        };
+        let result = (0..self.lent.len()).find(free)?;
+        Some(Place::Result(result as u32))
+    }
+
+    /// Whether a value that a step writes may lie where a result will be, which must hold as many elements of its type.
+    fn fits(&self, drafts: &[Draft], at: usize, value: usize, result: usize) -> bool {
+        let (Some(lent), kept) = (&self.lent[result], &self.results[result]) else {
+            return false;
+        };
+        let Value {
+            dtype, len, last, ..
+        } = self.values[value];
+        let (writer, output) = lent.writer;
+        if (dtype, len) != (kept.dtype, kept.len) || at >= writer || last > writer {
+            return false;
+        }
+        // The step that writes the result may read it if it overwrites it, and only it.
+        let read = |&input: &usize| drafts[writer].reads[input] == value;
+        last < writer
+            || self
+                .overwritable(&drafts[writer], writer, output)
+                .any(|k| read(&k))
     }
 }
 
@@ -216,13 +328,14 @@ impl Heap {
         }
         // The gap at the end, if there is one, grows.
         let start = match self.gaps.last() {
-            Some(&(start, len)) if start + len == self.end => {
+            Some(&(start, len)) if start.saturating_add(len) == self.end => {
                 self.gaps.pop();
                 start
             }
             _ => self.end,
         };
-        self.end = start + bytes;
+        // More than can be addressed cannot be allocated either: that is found out when it is to run.
+        self.end = start.saturating_add(bytes);
         self.most = self.most.max(self.end);
         start
     }
@@ -234,10 +347,10 @@ impl Heap {
         }
         let at = self.gaps.partition_point(|&(s, _)| s < start);
         self.gaps.insert(at, (start, bytes));
-        if at + 1 < self.gaps.len() && start + bytes == self.gaps[at + 1].0 {
+        if at + 1 < self.gaps.len() && start.saturating_add(bytes) == self.gaps[at + 1].0 {
             self.gaps[at].1 += self.gaps.remove(at + 1).1;
         }
-        if at > 0 && self.gaps[at - 1].0 + self.gaps[at - 1].1 == start {
+        if at > 0 && self.gaps[at - 1].0.saturating_add(self.gaps[at - 1].1) == start {
             self.gaps[at - 1].1 += self.gaps.remove(at).1;
         }
     }

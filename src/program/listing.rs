@@ -63,7 +63,8 @@ impl Plan {
     pub(super) fn traffic(&self, step: &Step) -> (usize, usize) {
         let read = (0..step.reads.len()).map(|k| self.read_bytes(step, k));
         let written = step.writes.iter().map(|place| self.written_bytes(place));
-        (read.sum(), written.sum())
+        let sum = usize::saturating_add;
+        (read.fold(0, sum), written.fold(0, sum))
     }
 
     /// What is known of the nodes that a step computes.

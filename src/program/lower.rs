@@ -4,7 +4,7 @@ use super::access::Reading;
 use super::along::{Along, along};
 use super::fuse::{Fusion, OUTSIDE};
 use super::layout::{Draft, Drafts};
-use super::plan::{Given, Named, Plan, Work};
+use super::plan::{Form, Given, Named, Plan, Work};
 use crate::kernel::pass::{Access, Arg, Class, Make, Recipe, Source};
 use crate::shape::{Layout, Shape};
 use crate::tape::{Graph, Op};
@@ -13,8 +13,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Makes the plan of computing `needed` (in order), of which `kept` are to outlive the run.
-pub(super) fn plan(graph: &Graph, needed: &[u32], kept: impl Fn(u32) -> bool, fuse: bool) -> Plan {
-    let mut fusion = Fusion::new(graph, needed, fuse);
+pub(super) fn plan(graph: &Graph, needed: &[u32], kept: impl Fn(u32) -> bool, form: Form) -> Plan {
+    let mut fusion = Fusion::new(graph, needed, form != Form::Apart);
     let order = fusion.order();
     let mut lowering = Lowering {
         keeps: vec![false; graph.nodes.len()],
@@ -61,7 +61,7 @@ pub(super) fn plan(graph: &Graph, needed: &[u32], kept: impl Fn(u32) -> bool, fu
             extent: this.inputs.iter().map(size).fold(size(&node), usize::max),
         }
     };
-    let mut plan = lowering.drafts.finish();
+    let mut plan = lowering.drafts.finish(form == Form::Fused);
     plan.given = plan
         .inputs
         .iter()

@@ -19,15 +19,17 @@ mod plan;
 mod profile;
 mod recorded;
 mod reference;
+mod room;
 mod update;
 mod value;
 
-pub(crate) use compiled::{Bound, Compiled, Scratch};
+pub(crate) use compiled::{Compiled, Scratch};
 pub(crate) use execute::{Results, unique};
 pub use explain::Explanation;
 pub use fetch::{Fetch, Outputs};
 pub use input::{Input, Inputs, Size, Sizes};
 pub use nonfinite::{NonFinite, Observed};
+pub(crate) use plan::Form;
 pub use profile::{KernelTime, LineTime, Profile};
 pub use recorded::{Program, Recorder};
 pub use update::Overwriting;

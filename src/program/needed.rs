@@ -2,7 +2,7 @@
 
 use super::fuse::Seen;
 use super::lower;
-use super::plan::Plan;
+use super::plan::{Form, Plan};
 use crate::kernel::reduce::Reduction;
 use crate::shape::{Layout, Shape};
 use crate::tape::{Graph, Op, Reads, View};
@@ -27,10 +27,10 @@ pub(super) struct Needed {
 
 impl Graph {
     /// The plan of computing `targets`, and the nodes that it computes, in order.
-    pub(super) fn planned(&self, targets: &[u32], fuse: bool) -> (Plan, Vec<u32>) {
+    pub(super) fn planned(&self, targets: &[u32], form: Form) -> (Plan, Vec<u32>) {
         let Needed { order, kept } = self.needed(targets);
         let keeps = |node: u32| order.binary_search(&node).is_ok_and(|at| kept[at]);
-        (lower::plan(self, &order, keeps, fuse), order)
+        (lower::plan(self, &order, keeps, form), order)
     }
 
     /// The nodes that must be computed for the values of `targets`, and those whose values are to be kept.

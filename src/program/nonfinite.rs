@@ -3,7 +3,7 @@
 use super::execute::{Fault, unique};
 use super::lower;
 use super::needed::Targets;
-use super::plan::{Given, Place};
+use super::plan::{Form, Given, Place};
 use super::value::copy;
 use crate::element::{Any, Dtype, Element, Slice, with_dtype};
 use crate::kernel::memory::Memory;
@@ -243,9 +243,14 @@ impl Graph {
         };
         let missing: Targets = nodes.iter().copied().filter(missing).collect();
         let needed = self.needed(&missing);
-        let plan = lower::plan(self, &needed.order, |node| missing.contains(&node), true);
-        let mut results = plan.results(&mut Pool::default());
+        let plan = lower::plan(
+            self,
+            &needed.order,
+            |node| missing.contains(&node),
+            Form::Fused,
+        );
         let mut memory = Memory::default();
+        let mut results = plan.room(&mut Pool::default(), &mut memory)?;
         let inputs: SmallVec<[Slice<'_>; 16]> =
             plan.inputs.iter().map(|given| self.read(given)).collect();
         let written = results.iter_mut().map(unique);

@@ -53,6 +53,17 @@ pub(crate) struct Fetched {
     pub layout: Option<Layout>,
 }
 
+/// What a plan is to be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Nodes run together where they can, and values within the run may lie where results will be.
+    Fused,
+    /// As `Fused`, but results have their places to themselves: something else may be there before they are written.
+    InPlace,
+    /// Each node is a step of its own.
+    Apart,
+}
+
 /// What a step does.
 #[derive(Clone, Debug)]
 pub(crate) enum Work {
@@ -121,7 +132,13 @@ impl Plan {
     /// The most bytes that values of a run take at once, those that outlive it included.
     pub fn peak(&self) -> usize {
         let kept = |kept: &Kept| kept.len * kept.dtype.size();
-        self.numbers + self.truths + self.results.iter().map(kept).sum::<usize>()
+        let kept = self.results.iter().map(kept);
+        kept.fold(self.within(), usize::saturating_add)
+    }
+
+    /// The most bytes that values within a run take at once.
+    pub fn within(&self) -> usize {
+        self.numbers.saturating_add(self.truths)
     }
 
     /// Lets a result take the place of an input: the run finds the input where the result will be. Returns whether it can: no step
@@ -129,11 +146,9 @@ impl Plan {
     pub fn overwrite(&mut self, result: u32, input: u32) -> bool {
         let (old, new) = (Place::Input(input), Place::Result(result));
         debug_assert!(self.script.get().is_none(), "a plan that ran");
-        let Some(writer) = self
-            .steps
-            .iter()
-            .position(|step| step.writes.contains(&new))
-        else {
+        let mut writers = (0..self.steps.len()).filter(|&at| self.steps[at].writes.contains(&new));
+        // If there are several, other values lie there before.
+        let (Some(writer), None) = (writers.next(), writers.next()) else {
             return false;
         };
         let last = self

@@ -273,13 +273,13 @@ impl Graph {
     /// Computes the values of `targets` twice, and measures each step the second time.
     fn execute_profiled(&mut self, targets: &[u32]) -> Result<Profile, Fault> {
         let plan = self.plan_of(targets);
-        let mut results = plan.results(&mut self.pool);
-        self.pool.note(plan.numbers + plan.truths);
+        let mut memory = Memory::default();
+        let mut results = plan.room(&mut self.pool, &mut memory)?;
+        self.pool.note(plan.within());
         let mut times = Vec::with_capacity(plan.steps.len());
         {
             let given = plan.inputs.iter().map(|given| self.read(given));
             let inputs: SmallVec<[Slice<'_>; 16]> = given.collect();
-            let mut memory = Memory::default();
             let written = results.iter_mut().map(unique);
             let mut frame = plan.frame(&inputs, written, &mut memory);
             for step in 0..plan.steps.len() {

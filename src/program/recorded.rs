@@ -4,6 +4,7 @@ use super::compiled::{Bound, Compiled, Scratch};
 use super::fetch::Outputs;
 use super::input::Inputs;
 use super::needed::Targets;
+use super::plan::Form;
 use crate::element::Slice;
 use crate::error::{Error, ErrorKind};
 use crate::shape::Shape;
@@ -134,7 +135,7 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
         });
         let arena = tape.arena("program");
         let mut graph = arena.graph.borrow_mut();
-        let compiled = Compiled::new(&mut graph, &targets, &leaves);
+        let compiled = Compiled::new(&mut graph, &targets, &leaves, Form::Fused);
         let mut known = self
             .parameters
             .write()
@@ -191,8 +192,8 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
     /// Runs the program: the values of what its function returned.
     ///
     /// # Errors
-    /// If a tensor does not have the shape that was recorded, the sizes of the batch differ, there are not as many as inputs, or
-    /// an index that an operation is given is out of range.
+    /// If a tensor does not have the shape that was recorded, the sizes of the batch differ, there are not as many as inputs, an
+    /// index that an operation is given is out of range, or there is not as much memory as the values of the run take.
     pub fn run(&self, tensors: I::Tensors<'_>) -> Result<O::Values, Error> {
         self.inputs.given(tensors, |slices, batch| {
             self.run_slices(slices, batch.unwrap_or(0))
@@ -218,8 +219,7 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
             compiled.run(slices, &parameters, &mut scratch)
         };
         lock(&self.scratch).push(scratch);
-        let values = outcome.map_err(|message| Error::new(ErrorKind::Range, message))?;
-        let mut values = values.into_iter();
+        let mut values = outcome?.into_iter();
         Ok(O::assemble(&recorded.arrangement, &mut || {
             values.next().expect("a value for each target")
         }))

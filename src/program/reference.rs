@@ -54,7 +54,8 @@ fn compute(graph: &Graph, node: &Node, values: &[Option<Buffer>]) -> Result<Buff
     }
     let size = node.shape.size();
     with_dtype!(node.dtype, T => {
-        let mut storage = Storage::<T>::zeroed(size, size);
+        let storage = Storage::<T>::try_zeroed(size, size);
+        let mut storage = storage.map_err(|error| error.to_string())?;
         match &node.op {
             Op::Elementwise(op) => one_by_one(&op.kernel, node, &inputs, &mut storage),
             _ => evaluate(node, &inputs, T::erase(&mut storage[..]))?,

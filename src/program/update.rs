@@ -1,7 +1,7 @@
 //! Updates: vectors that are overwritten with functions of themselves, recorded once and compiled to one pass.
 
 use super::lower;
-use super::plan::{Given, Place, Plan, Step, Work};
+use super::plan::{Form, Given, Place, Plan, Step, Work};
 use crate::element::{AnyNumber, Float, Slice, SliceMut, Slices, SlicesMut};
 use crate::kernel::memory::Memory;
 use crate::kernel::script::{self, Script};
@@ -71,7 +71,7 @@ impl Update {
             inputs,
             fetched,
             ..
-        } = lower::plan(&graph, &needed, kept, true);
+        } = lower::plan(&graph, &needed, kept, Form::InPlace);
         let (
             1,
             Some(Step {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 impl<T: Element> Tensor<T> {
     /// A tensor of new memory, all zeros, that `write` fills in row-major order.
+    #[track_caller]
     pub(super) fn written(shape: Shape, write: impl FnOnce(&mut [T])) -> Self {
         let size = shape.size();
         let mut storage = Storage::zeroed(size, size);

@@ -2,6 +2,7 @@
 
 use super::Storage;
 use crate::element::{Any, Dtype, Element, Family, Slice, SliceMut, with_any, with_dtype};
+use crate::error::OutOfMemory;
 use std::sync::Arc;
 
 /// Shared storages: the family behind [`AnyStorage`].
@@ -78,23 +79,32 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// A buffer of `len` elements that nobody else can see; what they are is not defined.
-    pub fn acquire(&mut self, dtype: Dtype, len: usize) -> AnyStorage {
+    pub fn acquire(&mut self, dtype: Dtype, len: usize) -> Result<AnyStorage, OutOfMemory> {
         let (class, capacity) = size_class(len);
-        self.live += capacity * dtype.size();
-        self.peak = self.peak.max(self.live);
         if let Some(shelf) = self.shelves[dtype as usize].get_mut(class)
             && let Some(mut storage) = shelf.free.pop()
         {
             shelf.idle = shelf.idle.min(shelf.free.len());
             with_any!(&mut storage, s => if s.len() != len && let Some(s) = Arc::get_mut(s) { s.set_len(len) });
-            return storage;
+            self.hand_out(capacity * dtype.size());
+            return Ok(storage);
         }
-        with_dtype!(dtype, T => T::erase::<Storages>(Arc::new(Storage::<T>::zeroed(len, capacity))))
+        let storage = with_dtype!(dtype, T => {
+            T::erase::<Storages>(Arc::new(Storage::<T>::try_zeroed(len, capacity)?))
+        });
+        self.hand_out(capacity * dtype.size());
+        Ok(storage)
+    }
+
+    #[inline]
+    fn hand_out(&mut self, bytes: usize) {
+        self.live += bytes;
+        self.peak = self.peak.max(self.live);
     }
 
     /// Notes that so many bytes are in use besides, for a while.
     pub fn note(&mut self, bytes: usize) {
-        self.peak = self.peak.max(self.live + bytes);
+        self.peak = self.peak.max(self.live.saturating_add(bytes));
     }
 
     /// Takes any buffer whose capacity is that of a size class, if nobody else can see it any more.
@@ -152,8 +162,9 @@ mod tests {
     #[test]
     fn buffers_come_back_and_idle_ones_go() {
         let mut pool = Pool::default();
-        let first = pool.acquire(Dtype::F32, 100);
-        let second = pool.acquire(Dtype::F32, 100);
+        let acquire = |pool: &mut Pool, len| pool.acquire(Dtype::F32, len).expect("memory");
+        let first = acquire(&mut pool, 100);
+        let second = acquire(&mut pool, 100);
         let shared = first.clone();
         pool.recycle(first); // someone else can see it: it must not be handed out again
         pool.recycle(second);
@@ -165,7 +176,7 @@ mod tests {
             1
         );
         assert_eq!(with_any!(&shared, s => s.len()), 100);
-        let third = pool.acquire(Dtype::F32, 97);
+        let third = acquire(&mut pool, 97);
         assert_eq!(with_any!(&third, s => s.len()), 97);
         pool.recycle(third);
         pool.end_cycle();

@@ -1,6 +1,7 @@
 //! The memory of a tensor: a fixed number of elements, aligned for vector instructions.
 
 use crate::element::Element;
+use crate::error::OutOfMemory;
 use std::alloc::{self, Layout};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -23,39 +24,56 @@ unsafe impl<T: Element> Send for Storage<T> {}
 unsafe impl<T: Element> Sync for Storage<T> {}
 
 impl<T> Storage<T> {
-    fn layout(capacity: usize) -> Layout {
-        Layout::array::<T>(capacity)
-            .and_then(|layout| layout.align_to(ALIGNMENT))
-            .expect("a tensor of more than isize::MAX bytes")
+    /// The memory of so many elements; `None` if it cannot be addressed.
+    fn layout(capacity: usize) -> Option<Layout> {
+        let layout = Layout::array::<T>(capacity).ok()?;
+        layout.align_to(ALIGNMENT).ok()
     }
 }
 
 impl<T: Element> Storage<T> {
     /// `len` zeros, with room for `capacity` elements.
+    ///
+    /// # Panics
+    /// If they cannot be allocated.
+    #[track_caller]
     pub fn zeroed(len: usize, capacity: usize) -> Self {
-        assert!(len <= capacity);
-        if capacity == 0 {
-            return Storage {
-                pointer: NonNull::dangling(),
-                len: 0,
-                capacity: 0,
-            };
-        }
-        let layout = Self::layout(capacity);
-        // SAFETY: the layout has a size above zero. All bits zero is a valid value of every `Element`
-        // (0.0, 0, false), so the whole capacity is initialized.
-        let raw = unsafe { alloc::alloc_zeroed(layout) };
-        let Some(pointer) = NonNull::new(raw.cast::<T>()) else {
-            alloc::handle_alloc_error(layout)
-        };
-        Storage {
-            pointer,
-            len,
-            capacity,
+        match Self::try_zeroed(len, capacity) {
+            Ok(storage) => storage,
+            Err(error) => panic!("{error}"),
         }
     }
 
+    /// As [`zeroed`](Storage::zeroed), but says so if there is not as much memory.
+    pub fn try_zeroed(len: usize, capacity: usize) -> Result<Self, OutOfMemory> {
+        assert!(len <= capacity);
+        if capacity == 0 {
+            return Ok(Storage {
+                pointer: NonNull::dangling(),
+                len: 0,
+                capacity: 0,
+            });
+        }
+        let error = OutOfMemory {
+            bytes: capacity.saturating_mul(size_of::<T>()),
+        };
+        let layout = Self::layout(capacity).ok_or(error)?;
+        // SAFETY: the layout has a size above zero. All bits zero is a valid value of every `Element`
+        // (0.0, 0, false), so the whole capacity is initialized.
+        let raw = unsafe { alloc::alloc_zeroed(layout) };
+        let pointer = NonNull::new(raw.cast::<T>()).ok_or(error)?;
+        Ok(Storage {
+            pointer,
+            len,
+            capacity,
+        })
+    }
+
     /// A copy of a slice.
+    ///
+    /// # Panics
+    /// If it cannot be allocated.
+    #[track_caller]
     pub fn copy_of(elements: &[T]) -> Self {
         let mut storage = Storage::zeroed(elements.len(), elements.len());
         storage.copy_from_slice(elements);
@@ -76,9 +94,9 @@ impl<T: Element> Storage<T> {
 
 impl<T> Drop for Storage<T> {
     fn drop(&mut self) {
-        if self.capacity > 0 {
-            // SAFETY: allocated in `zeroed` with this very layout; elements need no drop.
-            unsafe { alloc::dealloc(self.pointer.as_ptr().cast(), Self::layout(self.capacity)) }
+        if let (1.., Some(layout)) = (self.capacity, Self::layout(self.capacity)) {
+            // SAFETY: allocated in `try_zeroed` with this very layout; elements need no drop.
+            unsafe { alloc::dealloc(self.pointer.as_ptr().cast(), layout) }
         }
     }
 }
@@ -87,7 +105,7 @@ impl<T> Deref for Storage<T> {
     type Target = [T];
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: `pointer` is valid for `capacity >= len` elements, all initialized since `zeroed`,
+        // SAFETY: `pointer` is valid for `capacity >= len` elements, all initialized since `try_zeroed`,
         // or dangling (and aligned) with `len == 0`.
         unsafe { std::slice::from_raw_parts(self.pointer.as_ptr(), self.len) }
     }
@@ -116,6 +134,7 @@ impl<T> fmt::Debug for Storage<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::hint::black_box;
 
     #[test]
     fn buffers_are_aligned_zeroed_and_resizable_within_their_capacity() {
@@ -127,5 +146,16 @@ mod tests {
         assert_eq!(storage[2..4], [5.0, 0.0]);
         assert!(Storage::<bool>::zeroed(0, 0)[..].is_empty());
         assert_eq!(&storage.clone()[..], &storage[..]);
+    }
+
+    #[test]
+    fn what_cannot_be_allocated_is_said() {
+        // An allocation that nobody looks at may be left out.
+        let bytes = |len| black_box(Storage::<f32>::try_zeroed(0, len)).map(|s| s.capacity());
+        assert_eq!(bytes(3), Ok(3));
+        assert_eq!(bytes(1 << 50), Err(OutOfMemory { bytes: 1 << 52 }));
+        assert_eq!(bytes(usize::MAX), Err(OutOfMemory { bytes: usize::MAX }));
+        let error = OutOfMemory { bytes: 1 << 52 }.to_string();
+        assert_eq!(error, "4503599627370496 bytes cannot be allocated");
     }
 }

@@ -70,7 +70,7 @@ impl<T: Element> Tensor<T> {
     }
 
     /// Writes the elements to a slice of the same length, in row-major order.
-    pub(super) fn copy_into(&self, out: &mut [T]) {
+    pub(crate) fn copy_into(&self, out: &mut [T]) {
         let layout = self.layout();
         copy_strided(
             self.storage(),

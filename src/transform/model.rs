@@ -1,10 +1,10 @@
 //! The derivative of a loss with respect to the parameters of a model.
 
 use super::gradient::pull_back;
-use super::step::{Entry, Gradients, Step, Unreached};
+use super::step::{Entry, Gradients, Step, unreached};
 use crate::element::{Float, with_any, with_float};
 use crate::op;
-use crate::param::{Module, ParamRef, Path, Segment, Visitor};
+use crate::param::{Module, ParamRef, Segment, Visitor};
 use crate::program::Fetch;
 use crate::tape::{AnyVar, Arena, Tape, TapeRef, Var};
 use crate::tensor::Tensors;
@@ -165,16 +165,11 @@ where
         ids: &found.ids,
         gradients: &gradients,
     });
-    let mut unreached = Vec::new();
-    if entries.len() < found.trainable {
-        let mut missing = Unreached {
-            reached: &entries,
-            path: Path::new(),
-            names: unreached,
-        };
-        model.visit(&mut missing);
-        unreached = missing.names;
-    }
+    let unreached = if entries.len() < found.trainable {
+        unreached(model, &entries)
+    } else {
+        Vec::new()
+    };
     let gradients = Gradients {
         entries,
         unreached,

@@ -2,47 +2,10 @@
 
 use crate::element::{Element, with_any};
 use crate::error::{Error, ErrorKind};
-use crate::param::{Module, ParamRef, Path, Segment, Visitor, join};
-use crate::program::{Bound, Inputs, Outputs, Program};
+use crate::param::{Module, each, join};
+use crate::program::{Inputs, Outputs, Program};
 use crate::tensor::{AnyStorage, Storage, Storages};
 use std::sync::Arc;
-
-/// Collects the values of the parameters that a program reads.
-struct Values<'s> {
-    path: Path,
-    wanted: &'s [Bound],
-    found: Vec<(u64, AnyStorage)>,
-    fault: Option<String>,
-}
-
-impl<'a> Visitor<'a> for Values<'_> {
-    fn enter(&mut self, segment: Segment) {
-        self.path.push(segment);
-    }
-    fn leave(&mut self) {
-        self.path.pop();
-    }
-    fn param(&mut self, param: ParamRef<'a>) {
-        with_any!(param, param => {
-            // The parameter itself, or the first of those with its origin that has no value yet.
-            let free = |bound: &&Bound| self.found.iter().all(|(id, _)| *id != bound.id);
-            let same = self.wanted.iter().find(|bound| bound.id == param.id());
-            let kin = || self.wanted.iter().filter(free).find(|bound| bound.origin == param.origin());
-            let Some(bound) = same.or_else(kin) else {
-                return;
-            };
-            if *param.shape() != bound.shape {
-                let name = join(&self.path);
-                self.fault.get_or_insert(format!(
-                    "program: {name} has shape {}, but was recorded with {}",
-                    param.shape(),
-                    bound.shape
-                ));
-            }
-            self.found.push((bound.id, storage(param.value())));
-        });
-    }
-}
 
 /// The elements of a tensor in row-major order.
 fn storage<T: Element>(tensor: &crate::Tensor<T>) -> AnyStorage {
@@ -82,19 +45,33 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
     /// stays as it was.
     pub fn set_parameters<M: Module + ?Sized>(&self, model: &M) -> Result<(), Error> {
         let wanted = self.bound();
-        let mut values = Values {
-            path: Path::new(),
-            wanted: &wanted,
-            found: Vec::new(),
-            fault: None,
-        };
-        model.visit(&mut values);
-        if let Some(message) = values.fault {
+        let mut found: Vec<(u64, AnyStorage)> = Vec::new();
+        let mut fault = None;
+        each(model, |path, param| {
+            with_any!(param, param => {
+                // The parameter itself, or the first of those with its origin that has no value yet.
+                let mut free = wanted.iter().filter(|bound| found.iter().all(|f| f.0 != bound.id));
+                let same = wanted.iter().find(|bound| bound.id == param.id());
+                let Some(bound) = same.or_else(|| free.find(|bound| bound.origin == param.origin())) else {
+                    return;
+                };
+                if *param.shape() != bound.shape {
+                    fault.get_or_insert_with(|| format!(
+                        "program: {} has shape {}, but was recorded with {}",
+                        join(path),
+                        param.shape(),
+                        bound.shape
+                    ));
+                }
+                found.push((bound.id, storage(param.value())));
+            });
+        });
+        if let Some(message) = fault {
             return Err(Error::new(ErrorKind::Shape, message));
         }
         let missing = wanted
             .iter()
-            .filter(|bound| values.found.iter().all(|(found, _)| *found != bound.id));
+            .filter(|bound| found.iter().all(|f| f.0 != bound.id));
         let missing = missing.count();
         if missing > 0 {
             let message = format!(
@@ -103,7 +80,7 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
             );
             return Err(Error::new(ErrorKind::Missing, message));
         }
-        self.replace_parameters(values.found);
+        self.replace_parameters(found);
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! What differentiating a loss over a model gives: its value, and the gradient of each parameter.
 
-use crate::element::{Any, Element, Float};
+use crate::element::{Any, Element, Float, with_any};
 use crate::kernel::update;
-use crate::param::{Module, Param, ParamRef, Path, Segment, Visitor, join};
+use crate::param::{Module, Param, ParamRef, each, join};
 use crate::tape;
 use crate::tensor::{AnyTensor, Storages, Tensor, Tensors};
 use std::fmt;
@@ -100,7 +100,7 @@ impl Gradients {
     /// ```
     pub fn named_gradients<M: Module + ?Sized>(&self, model: &M) -> Vec<(String, &AnyTensor)> {
         let named = |(name, param): (String, ParamRef<'_>)| {
-            let id = crate::element::with_any!(param, p => p.id());
+            let id = with_any!(param, p => p.id());
             let entry = self.entries.iter().find(|entry| entry.id == id)?;
             Some((name, &entry.gradient))
         };
@@ -251,7 +251,7 @@ impl fmt::Debug for Gradients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shapes: Vec<String> = self
             .gradients()
-            .map(|g| crate::element::with_any!(g, g => g.shape().to_string()))
+            .map(|g| with_any!(g, g => g.shape().to_string()))
             .collect();
         f.debug_struct("Gradients")
             .field("shapes", &shapes)
@@ -260,24 +260,14 @@ impl fmt::Debug for Gradients {
     }
 }
 
-/// Finds the names of the trainable parameters that have no gradient.
-pub(crate) struct Unreached<'s> {
-    pub reached: &'s [Entry],
-    pub path: Path,
-    pub names: Vec<String>,
-}
-
-impl<'a> Visitor<'a> for Unreached<'_> {
-    fn enter(&mut self, segment: Segment) {
-        self.path.push(segment);
-    }
-    fn leave(&mut self) {
-        self.path.pop();
-    }
-    fn param(&mut self, param: ParamRef<'a>) {
-        let (id, trainable) = crate::element::with_any!(param, p => (p.id(), p.is_trainable()));
-        if trainable && !self.reached.iter().any(|entry| entry.id == id) {
-            self.names.push(join(&self.path));
+/// The names of the trainable parameters that have no gradient.
+pub(crate) fn unreached<M: Module + ?Sized>(model: &M, reached: &[Entry]) -> Vec<String> {
+    let mut names = Vec::new();
+    each(model, |path, param| {
+        let (id, trainable) = with_any!(param, p => (p.id(), p.is_trainable()));
+        if trainable && !reached.iter().any(|entry| entry.id == id) {
+            names.push(join(path));
         }
-    }
+    });
+    names
 }

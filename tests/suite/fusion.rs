@@ -1,5 +1,6 @@
 //! What the executor fuses, in the sizes at which its blocks, groups and rows end: the same bits as one node at a time.
 
+use super::sample::runner;
 use proptest::prelude::*;
 use wengert::{Float, Shape, Tape, Tensor, Var};
 
@@ -119,12 +120,7 @@ fn fused_passes_give_the_bits_of_one_node_at_a_time() {
         any::<bool>(),
         any::<bool>(),
     );
-    let config = ProptestConfig {
-        cases: 3000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    let outcome = proptest::test_runner::TestRunner::new(config).run(&case, |case| {
+    let outcome = runner(3000).run(&case, |case| {
         let (rows, width, links, seed, rare, double) = case;
         prop_assume!(rows * width <= MOST);
         if double {

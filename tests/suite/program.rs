@@ -1,6 +1,6 @@
 //! Random programs: both executors, values asked for in any order, gradients against differences.
 
-use super::sample::{pull, same_bits};
+use super::sample::{pull, runner, same_bits};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -271,14 +271,6 @@ fn compare_differences(program: &Program) -> Result<(), TestCaseError> {
         _ => settings.gradients(|v: [_; 4]| f(&v), [&x[0], &x[1], &x[2], &x[3]])?,
     };
     Ok(())
-}
-
-fn runner(cases: u32) -> proptest::test_runner::TestRunner {
-    proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })
 }
 
 #[test]

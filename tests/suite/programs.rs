@@ -1,5 +1,7 @@
 //! Programs that run many times: the values of the tape, errors for what comes from outside.
 
+use super::panic::caught;
+use wengert::ErrorKind;
 use wengert::prelude::*;
 
 fn model() -> Sequential {
@@ -60,7 +62,7 @@ fn many_threads_run_one_program() {
 fn inputs_that_do_not_fit_are_errors() {
     let inputs = (
         ProgramInput::<f32>::batch([3]),
-        ProgramInput::<i64>::batch(()),
+        ProgramInput::<i64>::batch([]),
     );
     let program =
         Program::record(inputs, |(x, y)| loss::cross_entropy(x, y)).expect("shapes that fit");
@@ -157,7 +159,7 @@ fn a_training_program_trains_as_recorded_steps_do() {
     let (mut first, mut second) = (model(), model());
     let (mut sgd, mut adam) = (Sgd::new(0.1).momentum(0.9), Adam::new(1e-2).amsgrad(true));
     let mut others = (sgd.clone(), adam.clone());
-    let inputs = || (ProgramInput::batch([6]), ProgramInput::<i64>::batch(()));
+    let inputs = || (ProgramInput::batch([6]), ProgramInput::<i64>::batch([]));
     let loss =
         |model: &Sequential, (x, y): (Var, Var<i64>)| loss::cross_entropy(model.forward(x), y);
     let mut with_sgd = TrainingProgram::new(inputs(), loss);
@@ -197,4 +199,138 @@ fn a_training_program_trains_as_recorded_steps_do() {
         model.forward(tape.constant(&x)).value()
     };
     assert_eq!(value(&first), value(&second));
+}
+
+/// More than any processor addresses.
+const HUGE: usize = 1 << 50;
+
+#[test]
+fn inputs_take_no_memory_until_they_are_given() {
+    let program = Program::record([ProgramInput::<f32>::new([HUGE])], |[x]| {
+        (x.exp().sum(), x.slice(0, ..3))
+    });
+    let program = program.expect("a size that can be counted");
+    // Its elements lie nowhere in order, so they would be copied.
+    let error = program.run([&Tensor::ones([1]).expand([HUGE])]);
+    let error = error.expect_err("a copy that is too large");
+    assert_eq!(error.kind(), ErrorKind::Memory);
+    assert_eq!(
+        error.to_string(),
+        "program: a copy of input 0: 4503599627370496 bytes cannot be allocated"
+    );
+}
+
+/// Sums of products with so many columns that their matrix cannot be allocated, unless the batch is empty.
+fn outer(x: Var) -> Var {
+    x.matmul(x.tape().full([1, HUGE], 0.5f32)).sum()
+}
+
+const TOO_LARGE: &str = "matmul: the values of the run take 450359962737";
+
+#[test]
+fn values_that_are_too_large_are_errors_that_name_their_bytes() {
+    let program = Program::record([ProgramInput::<f32>::batch([1])], |[x]| {
+        (outer(x), x.square())
+    });
+    let program = program.expect("a size that can be counted");
+    for _ in 0..2 {
+        let error = program
+            .run([&Tensor::ones([10, 1])])
+            .expect_err("too large");
+        assert_eq!(error.kind(), ErrorKind::Memory);
+        let message = error.to_string();
+        assert!(
+            message.starts_with(TOO_LARGE)
+                && message.contains("bytes at once, which cannot be allocated (recorded at ")
+                && message.contains("programs.rs"),
+            "{message}"
+        );
+        // Another batch is none the worse for it.
+        let (sum, square) = program.run([&Tensor::ones([0, 1])]).expect("no elements");
+        assert_eq!((sum.item(), square), (0.0, Tensor::zeros([0, 1])));
+    }
+    // A result that is too large; there is room for the other.
+    let program = Program::record([ProgramInput::<f32>::batch([1])], |[x]| {
+        (x.square(), x.tape().full([HUGE], 1.0f32) * x.sum())
+    });
+    let program = program.expect("a size that can be counted");
+    let error = program.run([&Tensor::ones([4, 1])]).expect_err("too large");
+    assert_eq!(error.kind(), ErrorKind::Memory);
+    // Several, whose sum cannot be counted any more.
+    let program = Program::record([ProgramInput::<f32>::batch([])], |[x]| {
+        let huge = x.tape().full([HUGE << 9], 1.0f32) * x.sum();
+        std::array::from_fn::<_, 20, _>(|k| huge * k as f32)
+    });
+    let program = program.expect("sizes that can be counted");
+    let error = program.run([&Tensor::ones([1])]).expect_err("too large");
+    assert_eq!(error.kind(), ErrorKind::Memory);
+}
+
+#[test]
+fn a_step_that_is_too_large_leaves_model_and_optimizer_as_they_were() {
+    let mut model = Param::new(Tensor::from([2.0f32]));
+    let mut adam = Adam::new(0.1);
+    let mut step = TrainingProgram::new([ProgramInput::<f32>::batch([1])], |w: &Param, [x]| {
+        outer(x) + w.on(x.tape()).square().sum()
+    });
+    let fine = Tensor::<f32>::zeros([0, 1]);
+    let mut run = |model: &mut Param, adam: &mut Adam, x: &Tensor| step.run(model, adam, [x]);
+    run(&mut model, &mut adam, &fine).expect("no elements");
+    let (before, mut saved) = (model.value().clone(), adam.clone());
+    let error = run(&mut model, &mut adam, &Tensor::ones([10, 1])).expect_err("too large");
+    assert_eq!(error.kind(), ErrorKind::Memory);
+    assert!(error.to_string().starts_with(TOO_LARGE), "{error}");
+    assert_eq!(model.value(), &before);
+    // It goes on as if nothing had been.
+    run(&mut model, &mut adam, &fine).expect("no elements");
+    let after = model.value().clone();
+    model.set(before);
+    run(&mut model, &mut saved, &fine).expect("no elements");
+    assert_eq!(model.value(), &after);
+}
+
+#[test]
+fn values_of_a_tape_that_are_too_large_panic_where_they_are_asked_for() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::<f32>::ones([10, 1]));
+    let y = outer(x);
+    let here = line!();
+    let panics = [
+        caught(|| y.value()),
+        caught(|| tape.run((y, x.exp()))),
+        caught(|| tape.run_checked(y)),
+        caught(|| tape.run_profiled(y)),
+    ];
+    for (k, panic) in panics.iter().enumerate() {
+        assert!(panic.message.starts_with(TOO_LARGE), "{}", panic.message);
+        assert_eq!(panic.line, here + 2 + k as u32, "{}", panic.message);
+        assert!(panic.file.ends_with("programs.rs"));
+    }
+    let panic = caught(|| y.reference_value());
+    assert!(panic.message.contains("bytes cannot be allocated"));
+    // The tape is still good for what fits, and can say what does not.
+    assert_eq!(x.sum().value().item(), 10.0);
+    assert!(tape.explain(y).peak_bytes() > HUGE);
+    let panic = caught(|| std::hint::black_box(Tensor::<f32>::zeros([HUGE])));
+    assert_eq!(panic.message, "4503599627370496 bytes cannot be allocated");
+    assert_eq!(panic.line, line!() - 2);
+}
+
+#[test]
+fn a_clone_of_an_optimizer_has_a_state_of_its_own() {
+    let mut model = Param::new(Tensor::from([0.5f32, 2.0]));
+    let mut adam = Adam::new(0.1);
+    let mut step = TrainingProgram::new([ProgramInput::<f32>::new([2])], |w: &Param, [x]| {
+        (w.on(x.tape()) * x).square().sum()
+    });
+    let x = Tensor::from([1.0f32, -2.0]);
+    let mut run = |model: &mut Param, adam: &mut Adam| {
+        step.run(model, adam, [&x]).expect("a step");
+        model.value().clone()
+    };
+    let before = run(&mut model, &mut adam);
+    let mut saved = adam.clone();
+    let after = [0; 3].map(|_| run(&mut model, &mut adam));
+    model.set(before);
+    assert_eq!([0; 3].map(|_| run(&mut model, &mut saved)), after);
 }

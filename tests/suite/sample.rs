@@ -1,5 +1,6 @@
 //! Inputs for the rows of the table of operations.
 
+use proptest::test_runner::{Config, TestRunner};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use wengert::op::table::{Domain, Row, Shapes};
@@ -135,4 +136,17 @@ pub fn pull<T: Float>(y: Var<T>, cotangent: &Tensor<T>, xs: &[Var<T>]) -> Vec<Va
         found.unwrap_or_else(|| y.tape().full(x.shape(), T::ZERO))
     };
     xs.iter().map(of).collect()
+}
+
+/// A runner of so many cases; of fewer where the environment says so (`PROPTEST_CASES`), as under a slow memory checker.
+pub fn runner(cases: u32) -> TestRunner {
+    let said = std::env::var("PROPTEST_CASES");
+    let most = said.ok().and_then(|said| said.parse().ok());
+    TestRunner::new(Config {
+        cases: cases.min(most.unwrap_or(cases)),
+        // As many as cases: a strategy may make what is too large.
+        max_global_rejects: cases,
+        failure_persistence: None,
+        ..Config::default()
+    })
 }

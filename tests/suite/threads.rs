@@ -55,7 +55,7 @@ fn a_hundred_training_steps_are_the_same_bits_on_any_number_of_threads() {
             Linear::new(160, 10, &mut rng),
         ];
         let mut adam = Adam::new(1e-2);
-        let inputs = (ProgramInput::batch([128]), ProgramInput::<i64>::batch(()));
+        let inputs = (ProgramInput::batch([128]), ProgramInput::<i64>::batch([]));
         let mut program = TrainingProgram::new(inputs, |model: &Sequential, (x, y)| {
             loss::cross_entropy(model.forward(x), y)
         });

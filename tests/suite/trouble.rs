@@ -131,18 +131,33 @@ fn what_is_there_needs_no_kernel() {
 #[test]
 fn overwritten_values_are_pointed_out() {
     let tape = Tape::inference();
-    let x = tape.constant(&Tensor::<f32>::ones([64, 64]));
-    let plan = tape.explain(x.matmul(x).exp().matmul(x));
-    assert_eq!((plan.kernels(), plan.groups()), (3, 1));
-    // The `exp` takes the place of the product: it reads and writes 16 KiB, each product twice as much and its result.
-    let text = plan.to_string();
-    let pass = section(&text, &["pass, ", "exp"]);
-    assert!(
-        pass.contains("temporary at 0, 16.0 KiB, overwritten\n"),
-        "{pass}"
-    );
-    assert_eq!(plan.bytes_moved(), 8 * 16 * 1024);
-    assert_eq!(plan.peak_bytes(), 2 * 16 * 1024);
+    let explained = |size: usize| {
+        let x = tape.constant(&Tensor::<f32>::ones([size, size]));
+        tape.explain(x.matmul(x).exp().matmul(x).matmul(x))
+    };
+    // The `exp` takes the place of the product, which lies where the result will be if it is large: it reads and writes as much
+    // as that, each product twice as much and its result.
+    for (size, bytes, place) in [
+        (16, 1024, "temporary at 0, 1.0 KiB"),
+        (64, 16 * 1024, "result 0, 16.0 KiB"),
+    ] {
+        let plan = explained(size);
+        let text = plan.to_string();
+        assert_eq!((plan.kernels(), plan.groups()), (4, 1));
+        assert!(
+            text.contains("3 temporaries (1 in place of another)"),
+            "{text}"
+        );
+        let pass = section(&text, &["pass, ", "exp"]);
+        assert!(
+            pass.contains(&format!("reads  {place}, overwritten\n")),
+            "{pass}"
+        );
+        assert!(pass.contains(&format!("writes {place}")), "{pass}");
+        assert_eq!(plan.bytes_moved(), 11 * bytes);
+        let most = if size == 16 { 3 } else { 2 };
+        assert_eq!(plan.peak_bytes(), most * bytes);
+    }
 }
 
 #[test]

@@ -25,46 +25,27 @@ pub(super) fn product<T: Lanes>(
     out: &mut [T],
     after: Option<After<'_, T>>,
 ) {
-    let (rows, inner, columns) = (a.rows, a.columns, b.columns);
+    let sizes @ (rows, inner, columns) = (a.rows, a.columns, b.columns);
     let (a, b) = (a.at(), b.at());
-    let small = rows.saturating_mul(inner).saturating_mul(columns) <= SMALL;
+    let work = rows.saturating_mul(inner).saturating_mul(columns);
+    let small = work <= SMALL;
     let by_rows = b.column_stride == 1;
     let by_dots = a.column_stride == 1 && b.row_stride == 1;
-    let tiny = rows.saturating_mul(inner).saturating_mul(columns) <= TINY;
-    if tiny && rows > 1 && columns > 1 && (by_rows || !by_dots || rows >= 4) {
+    if work <= TINY && rows > 1 && columns > 1 && (by_rows || !by_dots || rows >= 4) {
         // The most frequent in small models, where all that is not arithmetic shows.
-        let target = Target {
-            place: out.as_mut_ptr(),
-            stride: columns,
-            add: false,
-        };
+        let target = Target::new(out, columns);
         // SAFETY: the operands lie within their slices, and `out` has room for the product.
-        let direct = |b: At<T>| unsafe {
-            if columns * size_of::<T>() <= 32 {
-                T::run(Direct::<T, 1> {
-                    a,
-                    b,
-                    target,
-                    rows,
-                    inner,
-                    columns,
-                });
-            } else {
-                T::run(Direct::<T, 2> {
-                    a,
-                    b,
-                    target,
-                    rows,
-                    inner,
-                    columns,
-                });
+        let narrow = |b| unsafe { direct::<T, 1>(a, b, target, sizes) };
+        // SAFETY: as above.
+        let wide = |b| unsafe { direct::<T, 2>(a, b, target, sizes) };
+        // SAFETY: as above.
+        unsafe {
+            match (by_rows, columns * size_of::<T>() <= 32) {
+                (true, true) => narrow(b),
+                (true, false) => wide(b),
+                (false, true) => turned(b, inner, columns, narrow),
+                (false, false) => turned(b, inner, columns, wide),
             }
-        };
-        if by_rows {
-            direct(b);
-        } else {
-            // SAFETY: as above.
-            unsafe { turned(b, inner, columns, direct) };
         }
         if let Some(after) = after {
             after(0, out);
@@ -76,82 +57,91 @@ pub(super) fn product<T: Lanes>(
         if rows == 1 && row(a, b, inner, out) || columns == 1 && row(b.t(), a.t(), inner, out) {
             finish(out, columns, after);
         } else if by_dots && (rows < 4 || rows <= FEW_TURNED && inner >= 256) {
-            in_columns(out, (rows, inner, columns), after, &|j, columns, target| {
-                T::run(Dots {
-                    a,
-                    b: b.from(0, j),
-                    target,
-                    rows,
-                    inner,
-                    columns,
-                });
+            in_columns(out, sizes, after, &|j, columns, target| {
+                dots(a, b.from(0, j), target, (rows, inner, columns));
             });
         } else if columns <= NARROW && a.column_stride == 1 && rows >= 8 && inner >= 16 {
-            scratch(&RIGHT, inner * columns + SLACK, |right| {
-                T::run(Turn {
-                    from: b,
-                    rows: inner,
-                    columns,
-                    to: right,
-                });
-                let b = At {
-                    place: right.cast_const(),
-                    row_stride: 1,
-                    column_stride: inner as isize,
-                };
-                in_rows(out, (rows, inner, columns), after, &|i, rows, target| {
-                    T::run(Dots {
-                        a: a.from(i, 0),
-                        b,
-                        target,
-                        rows,
-                        inner,
-                        columns,
-                    });
+            turned(b.t(), columns, inner, |b| {
+                in_rows(out, sizes, after, &|i, rows, target| {
+                    dots(a.from(i, 0), b.t(), target, (rows, inner, columns));
                 });
             });
         } else if by_rows
             && (columns <= NARROW * 8
                 || small && rows > FEW && (a.column_stride == 1 || rows <= 64))
         {
-            in_rows(out, (rows, inner, columns), after, &|i, rows, target| {
-                T::run(Direct::<T, 2> {
-                    a: a.from(i, 0),
-                    b,
-                    target,
-                    rows,
-                    inner,
-                    columns,
-                });
-            });
+            directly(a, b, out, sizes, after);
         } else if by_rows && rows <= FEW {
-            in_columns(out, (rows, inner, columns), after, &|j, columns, target| {
-                T::run(Direct::<T, 2> {
-                    a,
-                    b: b.from(0, j),
-                    target,
-                    rows,
-                    inner,
-                    columns,
-                });
+            in_columns(out, sizes, after, &|j, columns, target| {
+                direct::<T, 2>(a, b.from(0, j), target, (rows, inner, columns));
             });
         } else if small {
-            turned(b, inner, columns, |b| {
-                in_rows(out, (rows, inner, columns), after, &|i, rows, target| {
-                    T::run(Direct::<T, 2> {
-                        a: a.from(i, 0),
-                        b,
-                        target,
-                        rows,
-                        inner,
-                        columns,
-                    });
-                });
-            });
+            turned(b, inner, columns, |b| directly(a, b, out, sizes, after));
         } else {
-            packed::product(a, b, out, (rows, inner, columns), after);
+            packed::product(a, b, out, sizes, after);
         }
     }
+}
+
+/// The product of some rows and columns, of matrices where they lie.
+///
+/// # Safety
+/// The operands and the target have so many rows, terms and columns; the rows of `b` are contiguous.
+#[inline(always)]
+unsafe fn direct<T: Lanes, const N: usize>(
+    a: At<T>,
+    b: At<T>,
+    target: Target<T>,
+    (rows, inner, columns): Sizes,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        T::run(Direct::<T, N> {
+            a,
+            b,
+            target,
+            rows,
+            inner,
+            columns,
+        });
+    }
+}
+
+/// As [`direct`], of contiguous rows of `a` and contiguous columns of `b`.
+///
+/// # Safety
+/// The operands and the target have so many rows, terms and columns, which lie so.
+#[inline(always)]
+unsafe fn dots<T: Lanes>(a: At<T>, b: At<T>, target: Target<T>, (rows, inner, columns): Sizes) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        T::run(Dots {
+            a,
+            b,
+            target,
+            rows,
+            inner,
+            columns,
+        });
+    }
+}
+
+/// A whole product by [`direct`].
+///
+/// # Safety
+/// As [`direct`]; `out` has room for the product.
+unsafe fn directly<T: Lanes>(
+    a: At<T>,
+    b: At<T>,
+    out: &mut [T],
+    sizes: Sizes,
+    after: Option<After<'_, T>>,
+) {
+    let (_, inner, columns) = sizes;
+    // SAFETY: the caller's promise, for some of the rows.
+    in_rows(out, sizes, after, &|i, rows, target| unsafe {
+        direct::<T, 2>(a.from(i, 0), b, target, (rows, inner, columns));
+    });
 }
 
 /// Calls `f` with a copy of `b` whose rows are contiguous.
@@ -177,13 +167,16 @@ unsafe fn turned<T: Lanes>(b: At<T>, rows: usize, columns: usize, f: impl FnOnce
     });
 }
 
+/// Rows, terms of each sum, columns.
+type Sizes = (usize, usize, usize);
+
 /// What a path does for some rows or columns: with the first of them, their number and their place in the result.
 type Part<'a, T> = &'a (dyn Fn(usize, usize, Target<T>) + Sync);
 
 /// Computes a product by blocks of rows, if it is large, and hands each to `after`.
 fn in_rows<T: Lanes>(
     out: &mut [T],
-    (rows, inner, columns): (usize, usize, usize),
+    (rows, inner, columns): Sizes,
     after: Option<After<'_, T>>,
     part: Part<'_, T>,
 ) {
@@ -194,11 +187,7 @@ fn in_rows<T: Lanes>(
         block_of_rows(rows)
     };
     threads::each_chunk(out, height * columns, work, |block, out| {
-        let target = Target {
-            place: out.as_mut_ptr(),
-            stride: columns,
-            add: false,
-        };
+        let target = Target::new(out, columns);
         part(block * height, out.len() / columns, target);
         if let Some(after) = after {
             after(block * height, out);
@@ -209,7 +198,7 @@ fn in_rows<T: Lanes>(
 /// Computes a product by blocks of columns, if it is large, and then hands the rows to `after`.
 fn in_columns<T: Lanes>(
     out: &mut [T],
-    (rows, inner, columns): (usize, usize, usize),
+    (rows, inner, columns): Sizes,
     after: Option<After<'_, T>>,
     part: Part<'_, T>,
 ) {
@@ -221,11 +210,7 @@ fn in_columns<T: Lanes>(
     } else {
         WIDTH
     };
-    let target = Target {
-        place: out.as_mut_ptr(),
-        stride: columns,
-        add: false,
-    };
+    let target = Target::new(out, columns);
     threads::each(columns.div_ceil(width), work, |block| {
         let j = block * width;
         part(j, width.min(columns - j), target.from(0, j));
@@ -256,22 +241,9 @@ unsafe fn row<T: Lanes>(a: At<T>, b: At<T>, inner: usize, out: &mut [T]) -> bool
         true
     } else if b.row_stride == 1 && a.column_stride == 1 {
         threads::each_chunk(out, 64, work, |chunk, out| {
-            let target = Target {
-                place: out.as_mut_ptr(),
-                stride: 0,
-                add: false,
-            };
+            let target = Target::new(out, 0);
             // SAFETY: as above.
-            unsafe {
-                T::run(Dots {
-                    a,
-                    b: b.from(0, 64 * chunk),
-                    target,
-                    rows: 1,
-                    inner,
-                    columns: out.len(),
-                });
-            }
+            unsafe { dots(a, b.from(0, 64 * chunk), target, (1, inner, out.len())) };
         });
         true
     } else {

@@ -56,6 +56,16 @@ unsafe impl<T: Send> Send for Target<T> {}
 unsafe impl<T: Send> Sync for Target<T> {}
 
 impl<T> Target<T> {
+    /// The start of a slice, whose rows begin at a distance of `stride`.
+    #[inline(always)]
+    pub fn new(out: &mut [T], stride: usize) -> Self {
+        Target {
+            place: out.as_mut_ptr(),
+            stride,
+            add: false,
+        }
+    }
+
     /// The place. (A closure that names the field would capture it alone, and a pointer is not for several threads.)
     #[inline(always)]
     pub fn place(self) -> *mut T {
