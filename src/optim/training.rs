@@ -392,7 +392,7 @@ impl Recorded {
             values,
             ..
         } = self;
-        let Scratch { memory, pool } = scratch;
+        let Scratch { memory, pool, .. } = scratch;
         let room = compiled.plan().renew(pool, memory, results, in_place);
         room.map_err(|fault| compiled.no_room(&fault))?;
         let outcome = {

@@ -1,6 +1,6 @@
 //! A plan apart from the tape it was made on: what it reads is found without one.
 
-use super::execute::{Fault, unique};
+use super::execute::{Fault, Results, unique};
 use super::plan::{Form, Given, Place, Plan};
 use crate::element::{AnyNumber, Element, Slice, SliceMut, with_any, with_dtype};
 use crate::error::{Error, ErrorKind};
@@ -54,6 +54,9 @@ struct Target {
 pub(crate) struct Scratch {
     pub memory: Memory,
     pub pool: Pool,
+    /// The results of the last run. Once the caller has dropped them they are used again: memory that was just freed comes
+    /// back from the system page by page, and zeroed.
+    results: Results,
 }
 
 /// A value with its elements in row-major order from the start of its storage.
@@ -211,9 +214,13 @@ impl Compiled {
         parameters: &[AnyStorage],
         scratch: &mut Scratch,
     ) -> Result<SmallVec<[AnyTensor; 4]>, Error> {
-        let Scratch { memory, pool } = scratch;
-        let results = self.plan.room(pool, memory);
-        let mut results = results.map_err(|fault| self.no_room(&fault))?;
+        let Scratch {
+            memory,
+            pool,
+            results,
+        } = scratch;
+        let room = self.plan.renew(pool, memory, results, &[]);
+        room.map_err(|fault| self.no_room(&fault))?;
         let written = results.iter_mut().map(unique);
         let outcome = self.run_over(inputs, parameters, written, memory);
         outcome.map_err(|message| Error::new(ErrorKind::Range, message))?;

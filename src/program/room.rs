@@ -14,8 +14,8 @@ impl Plan {
         Ok(results)
     }
 
-    /// As [`room`](Plan::room), but for results that lie elsewhere; and buffers of the last run are used again, unless somebody else
-    /// can see them.
+    /// As [`room`](Plan::room), but for results that lie `elsewhere` (none if it is empty); and buffers of the last run are used
+    /// again, unless somebody else can see them.
     pub fn renew(
         &self,
         pool: &mut Pool,
@@ -23,7 +23,7 @@ impl Plan {
         results: &mut Results,
         elsewhere: &[bool],
     ) -> Result<(), Fault> {
-        self.room_but(pool, memory, results, |result| elsewhere[result])
+        self.room_but(pool, memory, results, |result| elsewhere.get(result) == Some(&true))
     }
 
     fn room_but(
@@ -38,7 +38,8 @@ impl Plan {
             self.script().reserve(memory)?;
             for (number, (result, kept)) in results.iter_mut().zip(&self.results).enumerate() {
                 let fits = |storage: &AnyStorage| {
-                    storage.is_unique() && storage.as_slice().len() == kept.len
+                    let slice = storage.as_slice();
+                    storage.is_unique() && (slice.dtype(), slice.len()) == (kept.dtype, kept.len)
                 };
                 if !elsewhere(number) && !result.as_ref().is_some_and(fits) {
                     *result = Some(pool.acquire(kept.dtype, kept.len)?);
