@@ -7,83 +7,130 @@ use std::fmt;
 /// How many comparisons are shown: those that are the furthest off.
 const SHOWN: usize = 12;
 
-/// One derivative, by reverse mode and by differences.
+/// How many kinks are described.
+const KINKS: usize = 3;
+
+/// What reverse mode is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Method {
+    /// The difference of the function at two points beside a coordinate.
+    Difference,
+    /// Forward mode, along a direction in which all coordinates of an input change: by the adjoint
+    /// identity `<J^T w, v> = <w, J v>`, both sides are one number, and no step is needed.
+    Forward,
+}
+
+/// What a comparison says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Both are finite, and apart by no more than the tolerance.
+    Agrees,
+    /// The function has a kink or a jump there: the slopes on both sides stay apart however small the
+    /// step, so there is no derivative to agree with. Neither a success nor a failure.
+    Kink,
+    /// They are further apart.
+    Differs,
+    /// The function changes with the input, but reverse mode finds no path to it.
+    Cut,
+    /// One of them is infinite or a NaN.
+    NotFinite,
+}
+
+/// One derivative, by reverse mode and by another way.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Comparison {
     /// The order of the derivative: 1, 2, ...
     pub order: usize,
-    /// The number of the input.
+    /// The number of the input, or of the parameter in the order of a visit.
     pub input: usize,
-    /// The index of the coordinate in the input.
+    /// The name of the input: that of the parameter in a model; `input 0` and so on if it has none.
+    pub name: String,
+    /// The index of the coordinate in the input; empty for [`Method::Forward`].
     pub index: Vec<usize>,
+    /// What reverse mode is compared with.
+    pub method: Method,
     /// The derivative by reverse mode; 0 where it finds no path from the result to the input.
     pub reverse: f64,
     /// Whether reverse mode finds a path.
     pub reached: bool,
-    /// The derivative by differences; a NaN if the function was nowhere finite on both sides.
-    pub difference: f64,
+    /// What it is compared with; a NaN if the function was nowhere finite on both sides.
+    pub reference: f64,
     /// How far the two may be apart.
     pub tolerance: f64,
+    /// The slopes to the left and to the right, where they stay apart or grow without end.
+    pub kink: Option<(f64, f64)>,
+}
+
+/// The index of a position in row-major order.
+pub(super) fn index_of(position: usize, shape: &Shape) -> Vec<usize> {
+    let mut rest = position;
+    let mut index: Vec<usize> = shape
+        .iter()
+        .rev()
+        .map(|&n| {
+            let i = rest % n;
+            rest /= n;
+            i
+        })
+        .collect();
+    index.reverse();
+    index
 }
 
 impl Comparison {
-    /// The comparison of a coordinate, given by its position in row-major order, before anything is
-    /// known of it.
-    pub(super) fn at(order: usize, input: usize, position: usize, shape: &Shape) -> Self {
-        let mut rest = position;
-        let mut index: Vec<usize> = shape
-            .iter()
-            .rev()
-            .map(|&n| {
-                let i = rest % n;
-                rest /= n;
-                i
-            })
-            .collect();
-        index.reverse();
-        Comparison {
-            order,
-            input,
-            index,
-            reverse: f64::NAN,
-            reached: false,
-            difference: f64::NAN,
-            tolerance: 0.0,
+    /// How far the two are apart.
+    pub fn error(&self) -> f64 {
+        (self.reverse - self.reference).abs()
+    }
+
+    /// What the comparison says.
+    pub fn verdict(&self) -> Verdict {
+        if self.kink.is_some() && self.reverse.is_finite() {
+            Verdict::Kink
+        } else if self.error() <= self.tolerance && self.tolerance.is_finite() {
+            Verdict::Agrees
+        } else if !self.reverse.is_finite() || !self.reference.is_finite() {
+            Verdict::NotFinite
+        } else if !self.reached {
+            Verdict::Cut
+        } else {
+            Verdict::Differs
         }
     }
 
-    /// How far the two are apart.
-    pub fn error(&self) -> f64 {
-        (self.reverse - self.difference).abs()
-    }
-
-    /// Whether the two agree: both are finite, and apart by no more than the tolerance.
+    /// Whether the two agree.
     pub fn agrees(&self) -> bool {
-        self.error() <= self.tolerance && self.tolerance.is_finite()
+        self.verdict() == Verdict::Agrees
     }
 
-    /// The error in tolerances; infinite where that cannot be said.
-    fn badness(&self) -> f64 {
+    /// Whether it is a failure: they neither agree nor stand at a kink.
+    pub fn fails(&self) -> bool {
+        !matches!(self.verdict(), Verdict::Agrees | Verdict::Kink)
+    }
+
+    /// The error in tolerances, infinite where that cannot be said; failures before kinks before the
+    /// rest.
+    fn badness(&self) -> (u8, f64) {
         let ratio = self.error() / self.tolerance;
-        if ratio.is_nan() && !self.agrees() {
-            f64::INFINITY
-        } else if ratio.is_nan() {
-            0.0
-        } else {
-            ratio
+        match self.verdict() {
+            Verdict::Agrees if ratio.is_nan() => (0, 0.0),
+            Verdict::Agrees => (0, ratio),
+            Verdict::Kink => (1, 0.0),
+            _ if ratio.is_nan() => (2, f64::INFINITY),
+            _ => (2, ratio),
         }
     }
 
     fn remark(&self) -> &'static str {
-        if self.agrees() {
-            ""
-        } else if !self.reverse.is_finite() || !self.difference.is_finite() {
-            "not finite"
-        } else if !self.reached {
-            "path is cut"
-        } else {
-            "differs"
+        match self.verdict() {
+            Verdict::Agrees => "",
+            Verdict::Kink => "kink",
+            Verdict::Differs => "differs",
+            Verdict::Cut => "path cut",
+            Verdict::NotFinite => "not finite",
         }
     }
 }
@@ -92,19 +139,23 @@ impl Comparison {
 #[derive(Clone, Debug)]
 pub struct Report {
     comparisons: Vec<Comparison>,
+    faults: Vec<String>,
 }
 
 impl Report {
-    pub(super) fn new(mut comparisons: Vec<Comparison>) -> Self {
+    pub(super) fn new(mut comparisons: Vec<Comparison>, faults: Vec<String>) -> Self {
         comparisons.sort_by(|a, b| {
             let by_badness = b.badness().partial_cmp(&a.badness());
             by_badness.unwrap_or(Ordering::Equal)
         });
-        Report { comparisons }
+        Report {
+            comparisons,
+            faults,
+        }
     }
 
     pub(super) fn outcome(self) -> Result<Report, Failure> {
-        if self.comparisons.iter().all(Comparison::agrees) {
+        if self.faults.is_empty() && !self.comparisons.iter().any(Comparison::fails) {
             Ok(self)
         } else {
             Err(Failure { report: self })
@@ -116,95 +167,151 @@ impl Report {
         &self.comparisons
     }
 
-    /// The comparisons that do not agree.
+    /// The comparisons that fail: they neither agree nor stand at a kink.
     pub fn failures(&self) -> impl Iterator<Item = &Comparison> {
-        self.comparisons.iter().filter(|c| !c.agrees())
+        self.comparisons.iter().filter(|c| c.fails())
+    }
+
+    /// The comparisons at a kink or a jump of the function, which say nothing about the derivative.
+    pub fn kinks(&self) -> impl Iterator<Item = &Comparison> {
+        let at_kink = |c: &&Comparison| c.verdict() == Verdict::Kink;
+        self.comparisons.iter().filter(at_kink)
+    }
+
+    /// What is wrong besides derivatives: what [`operation`](super::operation()) found of a kernel.
+    pub fn faults(&self) -> &[String] {
+        &self.faults
     }
 }
 
 /// An index for the table: the ends of one that is too long.
 fn written(index: &[usize]) -> String {
+    const WIDTH: usize = 9;
     let text = format!("{index:?}");
     match index {
-        [first, .., last] if text.len() > 16 => {
-            let ends = format!("[{first}, .., {last}]");
-            if ends.len() > 16 {
-                format!("[.., {last}]")
-            } else {
-                ends
-            }
-        }
+        [.., last] if text.len() > WIDTH => shortened(&format!("[.., {last}]"), WIDTH),
         _ => text,
     }
 }
 
+/// A name for the table: the end of one that is too long, which tells most.
+fn shortened(name: &str, width: usize) -> String {
+    let len = name.chars().count();
+    if len <= width {
+        return name.to_string();
+    }
+    let end: String = name.chars().skip(len + 2 - width).collect();
+    format!("..{end}")
+}
+
+/// A number in at most 12 columns.
+fn number(x: f64) -> String {
+    format!("{x:.4e}")
+}
+
+/// A line of the table.
+fn line(f: &mut fmt::Formatter<'_>, cells: [&str; 8]) -> fmt::Result {
+    let [
+        name,
+        order,
+        index,
+        reverse,
+        reference,
+        error,
+        tolerance,
+        remark,
+    ] = cells;
+    let line = format!(
+        "{name:<12} {order:>3} {index:<9} {reverse:>12} {reference:>12} {error:>7} {tolerance:>7}  {remark}"
+    );
+    write!(f, "\n{}", line.trim_end())
+}
+
 impl fmt::Display for Report {
-    /// A headline and a table of the comparisons that are the furthest off, within 100 columns.
+    /// A headline and a table of the comparisons that are the furthest off, within 80 columns.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (all, failed) = (self.comparisons.len(), self.failures().count());
-        if failed == 0 {
-            write!(
+        let kinks = self.kinks().count();
+        match failed {
+            0 if kinks == 0 => write!(f, "reverse mode agrees at all of {all} derivatives")?,
+            0 => write!(
                 f,
-                "reverse mode agrees with differences at all of {all} derivatives"
-            )?;
-        } else {
-            write!(
-                f,
-                "reverse mode differs from differences at {failed} of {all} derivatives"
-            )?;
+                "reverse mode agrees at {} of {all} derivatives",
+                all - kinks
+            )?,
+            _ => write!(f, "reverse mode is wrong at {failed} of {all} derivatives")?,
+        }
+        if kinks > 0 {
+            write!(f, ", {kinks} at kinks")?;
+        }
+        for fault in &self.faults {
+            write!(f, "\nfault: {fault}")?;
         }
         if all == 0 {
             return Ok(());
         }
         let heads = [
-            "order",
             "input",
+            "ord",
             "index",
             "reverse",
             "difference",
             "error",
-            "tolerance",
+            "allowed",
+            "",
         ];
-        let [order, input, index, reverse, difference, error, tolerance] = heads;
-        write!(
-            f,
-            "\n{order:>5} {input:>5} {index:<16} {reverse:>17} {difference:>17} {error:>9} {tolerance:>9}"
-        )?;
+        line(f, heads)?;
         for c in self.comparisons.iter().take(SHOWN) {
-            let (order, input, index) = (c.order, c.input, written(&c.index));
-            let (reverse, difference, error) = (c.reverse, c.difference, c.error());
-            let line = format!(
-                "{order:>5} {input:>5} {index:<16} {reverse:>17.9e} {difference:>17.9e} {error:>9.1e} {:>9.1e}  {}",
-                c.tolerance,
-                c.remark()
-            );
-            write!(f, "\n{}", line.trim_end())?;
+            let index = match c.method {
+                Method::Difference => written(&c.index),
+                Method::Forward => "(forward)".to_string(),
+            };
+            line(
+                f,
+                [
+                    &shortened(&c.name, 12),
+                    &c.order.to_string(),
+                    &index,
+                    &number(c.reverse),
+                    &number(c.reference),
+                    &format!("{:.0e}", c.error()),
+                    &format!("{:.0e}", c.tolerance),
+                    c.remark(),
+                ],
+            )?;
         }
         let hidden = all.saturating_sub(SHOWN);
         let failing = failed.saturating_sub(SHOWN);
         match (hidden, failing) {
             (0, _) => {}
-            (_, 0) => write!(f, "\n... and {hidden} more that agree")?,
-            _ => write!(f, "\n... and {hidden} more, of which {failing} differ")?,
+            (_, 0) => write!(f, "\n... and {hidden} more that do not fail")?,
+            _ => write!(f, "\n... and {hidden} more, of which {failing} fail")?,
         }
-        let mut cut: Vec<usize> = self
-            .failures()
-            .filter(|c| !c.reached)
-            .map(|c| c.input)
-            .collect();
-        cut.sort_unstable();
-        cut.dedup();
-        for input in cut {
+        for c in self.kinks().take(KINKS) {
+            let (left, right) = c.kink.unwrap_or_default();
+            let (name, index) = (shortened(&c.name, 12), written(&c.index));
             write!(
                 f,
-                "\nthe path is cut: input {input} changes the result, but reverse mode finds no path to it"
+                "\nkink at {name} {index}, order {}: slope {left:.1e} before, {right:.1e} after",
+                c.order
+            )?;
+        }
+        let cut = self.failures().filter(|c| c.verdict() == Verdict::Cut);
+        let mut cut: Vec<(usize, &str)> = cut.map(|c| (c.input, &c.name[..])).collect();
+        cut.sort_unstable();
+        cut.dedup();
+        for (_, name) in cut {
+            let name = shortened(name, 16);
+            write!(
+                f,
+                "\npath cut: {name} changes the result, but no path leads back to it"
             )?;
         }
         Ok(())
     }
 }
 
-/// A check that found derivatives that differ.
+/// A check that found derivatives that differ, or another fault.
 ///
 /// It displays as its [`Report`], and so does its debug form, which is what a test that returns a
 /// `Result` prints.
@@ -238,20 +345,23 @@ impl std::error::Error for Failure {}
 mod tests {
     use super::*;
 
-    fn comparison(index: Vec<usize>, reverse: f64, difference: f64, reached: bool) -> Comparison {
+    fn comparison(index: Vec<usize>, reverse: f64, reference: f64, reached: bool) -> Comparison {
         Comparison {
             order: 2,
             input: 3,
+            name: "encoder.layers.10.weight".to_string(),
             index,
+            method: Method::Difference,
             reverse,
             reached,
-            difference,
+            reference,
             tolerance: 1e-7,
+            kink: None,
         }
     }
 
     #[test]
-    fn the_worst_come_first_within_a_hundred_columns() {
+    fn the_worst_come_first_within_eighty_columns() {
         let long = vec![100_000, 100_000, 100_000, 100_000];
         let mut all = vec![
             comparison(vec![0], 1.0, 1.0, true),
@@ -259,31 +369,43 @@ mod tests {
             comparison(long, 0.0, -1.234567890123e300, false),
             comparison(vec![], f64::NAN, f64::NEG_INFINITY, true),
         ];
+        let mut kink = comparison(vec![7, 1], 0.0, 0.5, true);
+        kink.kink = Some((-1.234e-300, 1.234e300));
+        all.push(kink);
         all.extend((0..20).map(|i| comparison(vec![i], 1.0, 1.0, true)));
-        let failure = Report::new(all).outcome().unwrap_err();
+        let failure = Report::new(all, Vec::new()).outcome().unwrap_err();
         let text = failure.to_string();
         assert_eq!(failure.report().failures().count(), 3);
-        assert!(text.lines().all(|line| line.len() <= 100), "{text}");
+        assert_eq!(failure.report().kinks().count(), 1);
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
-            "reverse mode differs from differences at 3 of 24 derivatives"
+            "reverse mode is wrong at 3 of 25 derivatives, 1 at kinks"
         );
         assert!(lines[2].ends_with("not finite"), "{text}");
         assert!(
-            lines[3].contains("[.., 100000]") && lines[3].ends_with("path is cut"),
+            lines[3].contains("..100000]") && lines[3].ends_with("path cut"),
             "{text}"
         );
         assert!(lines[4].ends_with("differs"), "{text}");
-        assert_eq!(lines[14], "... and 12 more that agree");
-        assert!(lines[15].starts_with("the path is cut: input 3"), "{text}");
+        assert!(lines[5].ends_with("kink"), "{text}");
+        assert_eq!(lines[14], "... and 13 more that do not fail");
+        assert!(
+            lines[15].starts_with("kink at ...10.weight [7, 1], order 2"),
+            "{text}"
+        );
+        assert!(
+            lines[16].starts_with("path cut: ..yers.10.weight changes"),
+            "{text}"
+        );
         assert_eq!(format!("{failure:?}"), text);
     }
 
     #[test]
     fn positions_become_indices() {
         let shape = Shape::from([2, 3, 4]);
-        assert_eq!(Comparison::at(1, 0, 17, &shape).index, [1, 1, 1]);
-        assert!(Comparison::at(1, 0, 0, &Shape::scalar()).index.is_empty());
+        assert_eq!(index_of(17, &shape), [1, 1, 1]);
+        assert!(index_of(0, &Shape::scalar()).is_empty());
     }
 }

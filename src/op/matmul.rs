@@ -194,13 +194,13 @@ impl Matmul {
         let shape = x.shape();
         if y.shape().rank() == 2 && shape.rank() == 2 {
             let left = matrix(a, x, x.offset(), turned);
-            return matmul(left, matrix(b, y, y.offset(), other), out, None);
+            return matmul(left, matrix(b, y, y.offset(), other), out);
         }
         if y.shape().rank() == 2 && !turned {
             let count = shape[..shape.rank() - 1].iter().product();
             if let Some(x) = x.reshape(&Shape::from([count, shape[shape.rank() - 1]])) {
                 let left = matrix(a, &x, x.offset(), false);
-                return matmul(left, matrix(b, y, y.offset(), other), out, None);
+                return matmul(left, matrix(b, y, y.offset(), other), out);
             }
         }
         // The recorded shapes were found to broadcast.
@@ -213,7 +213,7 @@ impl Matmul {
             let (p, q) = (place(&x, &batch, i), place(&y, &batch, i));
             [matrix(a, &x, p, turned), matrix(b, &y, q, other)]
         };
-        matmul_batch(batch.size(), &factors, out, None);
+        matmul_batch(batch.size(), &factors, out);
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) fn accumulate(a: AnyVar, b: AnyVar) -> AnyVar {
 }
 
 /// The cotangent that a derivative starts from: one.
+#[track_caller]
 pub(crate) fn seed(output: AnyVar) -> AnyVar {
     with_float!(output.dtype(), T => like(output, T::erase::<Numbers>(T::ONE)))
 }
@@ -66,6 +67,7 @@ pub(crate) fn zeros_like(variable: AnyVar) -> AnyVar {
 }
 
 /// One number everywhere, in the shape of a variable.
+#[track_caller]
 fn like(variable: AnyVar, number: AnyNumber) -> AnyVar {
     let mut graph = variable.tape.graph_mut("full");
     variable.tape.var(graph.filled_like(number, variable.index))

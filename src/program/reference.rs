@@ -8,7 +8,7 @@ use crate::element::{Element, Slice, SliceMut, with_dtype};
 use crate::kernel::elementwise::{self, Kernel};
 use crate::shape::{Layout, Shape};
 use crate::tape::{Graph, Input, Node, Op, Output};
-use crate::tensor::{Buffer, Storage, Storages};
+use crate::tensor::{AnyTensor, Buffer, Storage, Storages, Tensors};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -30,6 +30,50 @@ pub(super) fn evaluate_alone(graph: &Graph, target: u32) -> Result<Buffer, Fault
         .pop()
         .flatten()
         .expect("the target was computed last"))
+}
+
+/// What is shown each value: the number of the node, and the value, which it may change.
+pub(crate) type Each<'a> = &'a mut dyn FnMut(&Graph, u32, &mut AnyTensor);
+
+impl Graph {
+    /// Computes what `targets` depend on, apart from every value that the tape holds but for its leaves,
+    /// in the order of recording. What `each` makes of a value is what the nodes after it read.
+    pub(crate) fn each_value(&self, targets: &[u32], each: Each<'_>) -> Result<(), String> {
+        let last = targets.iter().copied().max();
+        let mut needed = vec![false; last.map_or(0, |last| last as usize + 1)];
+        targets.iter().for_each(|&t| needed[t as usize] = true);
+        for at in (0..needed.len()).rev() {
+            if needed[at] {
+                let inputs = self.node(at as u32).inputs.iter();
+                inputs.for_each(|&input| needed[input as usize] = true);
+            }
+        }
+        let mut values: Vec<Option<Buffer>> = Vec::new();
+        for (at, &needed) in needed.iter().enumerate() {
+            let node = self.node(at as u32);
+            let value = match &node.op {
+                _ if !needed => None,
+                Op::Leaf => self.values[at].clone(),
+                _ => {
+                    let computed = compute(self, node, &values);
+                    let place = |fault| format!("{}: {fault} ({})", node.op.name(), node.location);
+                    Some(computed.map_err(place)?)
+                }
+            };
+            let shown = value.map(|value| {
+                with_dtype!(node.dtype, T => {
+                    let tensor = value.into_tensor::<T>(&node.shape);
+                    let tensor = tensor.expect("the type that was recorded");
+                    let mut tensor = T::erase::<Tensors>(tensor);
+                    each(self, at as u32, &mut tensor);
+                    let tensor = T::restore::<Tensors>(tensor);
+                    Buffer::of(&tensor.expect("the type that it was"))
+                })
+            });
+            values.push(shown);
+        }
+        Ok(())
+    }
 }
 
 fn compute(graph: &Graph, node: &Node, values: &[Option<Buffer>]) -> Result<Buffer, String> {

@@ -23,7 +23,9 @@ impl Plan {
         results: &mut Results,
         elsewhere: &[bool],
     ) -> Result<(), Fault> {
-        self.room_but(pool, memory, results, |result| elsewhere.get(result) == Some(&true))
+        self.room_but(pool, memory, results, |result| {
+            elsewhere.get(result) == Some(&true)
+        })
     }
 
     fn room_but(

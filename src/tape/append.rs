@@ -131,6 +131,7 @@ impl Graph {
             shape,
             dtype,
             tracked,
+            derived: self.attributed.is_some(),
             location,
         });
         there_is_room(&self.values);

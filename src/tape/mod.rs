@@ -5,6 +5,7 @@
 
 mod append;
 mod arena;
+mod listing;
 mod node;
 mod operation;
 mod record;

@@ -18,6 +18,8 @@ pub(crate) struct Node {
     pub dtype: Dtype,
     /// Whether a leaf that may be differentiated leads here through operations that have derivatives.
     pub tracked: bool,
+    /// Whether it was recorded by differentiating.
+    pub derived: bool,
     /// The line of the program that recorded it.
     pub location: &'static Location<'static>,
 }

@@ -90,75 +90,41 @@ impl<'a, T> Matrix<'a, T> {
     }
 }
 
-/// What is done to complete rows of a product: called with the number of the first one and the rows themselves.
-///
-/// Every row is handed over exactly once, in a block of whole rows that has just been computed, by the thread that computed it
-/// where rows are computed as a whole. Calls may come from several threads at once and in any order. Where rows are cut depends on
-/// the shape, never on the number of threads; what is done to a row should not depend on the others in the block.
-pub(crate) type After<'a, T> = &'a (dyn Fn(usize, &mut [T]) + Sync);
-
-/// The product `a b`, in row-major order without gaps; all of `out` is overwritten. Then `after`, if given, has all rows.
-pub(crate) fn matmul<T: Number>(
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
-    out: &mut [T],
-    after: Option<After<'_, T>>,
-) {
+/// The product `a b`, in row-major order without gaps; all of `out` is overwritten.
+pub(crate) fn matmul<T: Number>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
     a.assert_within();
     b.assert_within();
     assert_eq!(a.columns, b.rows);
     assert_eq!(Some(out.len()), a.rows.checked_mul(b.columns));
     if out.is_empty() || a.columns == 0 {
-        out.fill(T::ZERO);
-        return finish(out, b.columns, after);
+        return out.fill(T::ZERO);
     }
     if tiny::is_tiny(&a, &b) {
-        tiny::product(&a, &b, out);
-        return finish(out, b.columns, after);
-    }
-    macro_rules! of_type {
-        ($variant:ident, $x:ident, $y:ident, $out:ident) => {{
-            let (a, b) = (a.with_data($x), b.with_data($y));
-            let Some(after) = after else {
-                return product(&a, &b, $out, None);
-            };
-            product(
-                &a,
-                &b,
-                $out,
-                Some(&|first, rows| {
-                    if let Some(rows) = T::restore::<SlicesMut>(Any::$variant(rows)) {
-                        after(first, rows);
-                    }
-                }),
-            )
-        }};
+        return tiny::product(&a, &b, out);
     }
     match (
         T::erase::<Slices>(a.data),
         T::erase::<Slices>(b.data),
         T::erase::<SlicesMut>(out),
     ) {
-        (Any::F32(x), Any::F32(y), Any::F32(out)) => of_type!(F32, x, y, out),
-        (Any::F64(x), Any::F64(y), Any::F64(out)) => of_type!(F64, x, y, out),
-        (Any::I64(x), Any::I64(y), Any::I64(out)) => of_type!(I64, x, y, out),
+        (Any::F32(x), Any::F32(y), Any::F32(out)) => product(&a.with_data(x), &b.with_data(y), out),
+        (Any::F64(x), Any::F64(y), Any::F64(out)) => product(&a.with_data(x), &b.with_data(y), out),
+        (Any::I64(x), Any::I64(y), Any::I64(out)) => product(&a.with_data(x), &b.with_data(y), out),
         _ => unreachable!("three slices of one type of numbers"),
     }
 }
 
-/// Products of as many pairs of matrices of one shape as `out` has room for, one after the other in `out`. Rows are numbered through
-/// for `after`.
+/// Products of as many pairs of matrices of one shape as `out` has room for, one after the other in `out`.
 pub(crate) fn matmul_batch<'a, T: Number>(
     count: usize,
     factors: &(dyn Fn(usize) -> [Matrix<'a, T>; 2] + Sync),
     out: &mut [T],
-    after: Option<After<'_, T>>,
 ) {
     if out.is_empty() {
         return;
     }
     let [a, b] = factors(0);
-    let (rows, size) = (a.rows, a.rows * b.columns);
+    let size = a.rows * b.columns;
     assert_eq!(Some(out.len()), size.checked_mul(count));
     let each = nanoseconds(a.rows, a.columns, b.columns);
     // Parts of some products that are worth a thread's while.
@@ -171,25 +137,10 @@ pub(crate) fn matmul_batch<'a, T: Number>(
             for (i, out) in out.chunks_exact_mut(size).enumerate() {
                 let i = part * together + i;
                 let [a, b] = factors(i);
-                match after {
-                    None => matmul(a, b, out, None),
-                    Some(after) => {
-                        matmul(a, b, out, Some(&|first, out| after(i * rows + first, out)))
-                    }
-                }
+                matmul(a, b, out);
             }
         },
     );
-}
-
-/// Hands all rows to `after`, if there is one.
-fn finish<T: Send>(out: &mut [T], columns: usize, after: Option<After<'_, T>>) {
-    if let (Some(after), false) = (after, out.is_empty()) {
-        let rows = (4096 / columns).max(1);
-        threads::each_chunk(out, rows * columns, out.len(), |block, out| {
-            after(block * rows, out)
-        });
-    }
 }
 
 #[cfg(test)]

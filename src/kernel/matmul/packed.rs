@@ -4,7 +4,6 @@
 //! The right operand is packed once, by all threads; then every block of rows of the result is computed by one thread, which packs
 //! its rows of the left operand. Blocks depend on the shape alone.
 
-use super::After;
 use super::skinny::nanoseconds;
 use super::tile::{At, BLOCK, Target, tile};
 use super::vector::{Lanes, Task, Vector};
@@ -28,8 +27,7 @@ pub(super) fn block_of_rows(rows: usize) -> usize {
     rows.div_ceil(32).next_multiple_of(ROWS).min(4 * ROWS)
 }
 
-/// The product of matrices of any strides into contiguous rows; `after` is called with the place of each block of rows and its
-/// elements once they are complete.
+/// The product of matrices of any strides into contiguous rows.
 ///
 /// # Safety
 /// The places must be those of matrices of these sizes; `target` may be written, by this call alone. No size may be 0.
@@ -38,7 +36,6 @@ pub(super) unsafe fn product<T: Lanes>(
     b: At<T>,
     out: &mut [T],
     (rows, inner, columns): (usize, usize, usize),
-    after: Option<After<'_, T>>,
 ) {
     let width = columns.next_multiple_of(STRIP).min(COLUMNS);
     let depth = (PACKED / width / BLOCK).max(1) * BLOCK;
@@ -60,7 +57,6 @@ pub(super) unsafe fn product<T: Lanes>(
             let columns_now = COLUMNS.min(columns - j);
             for first in (0..inner).step_by(depth) {
                 let inner_now = depth.min(inner - first);
-                let last = j + columns_now == columns && first + inner_now == inner;
                 let strips = columns_now.div_ceil(STRIP);
                 threads::each(strips, columns_now * inner_now / 4, |strip| {
                     // SAFETY: the strip lies within `b`, and its own part of the buffer is written.
@@ -102,13 +98,6 @@ pub(super) unsafe fn product<T: Lanes>(
                             );
                         }
                     });
-                    if let (true, Some(after)) = (last, after) {
-                        let place = target.from(i, 0).place();
-                        // SAFETY: these rows are complete and no other call has them.
-                        after(i, unsafe {
-                            std::slice::from_raw_parts_mut(place, rows * columns)
-                        });
-                    }
                 });
             }
         }

@@ -1,10 +1,10 @@
 //! Which way a product goes, and how it is cut for threads.
 
+use super::Matrix;
 use super::packed::{self, RIGHT, SLACK, Turn, block_of_rows, scratch};
 use super::skinny::{Dots, Row, nanoseconds};
 use super::tile::{At, Direct, Target};
 use super::vector::Lanes;
-use super::{After, Matrix, finish};
 use crate::kernel::threads;
 
 /// Products of no more multiplications are computed without looking for the best way.
@@ -19,12 +19,7 @@ const FEW_TURNED: usize = 64;
 const NARROW: usize = 4;
 
 /// The product of matrices that lie within their slices, none of whose sizes is 0.
-pub(super) fn product<T: Lanes>(
-    a: &Matrix<'_, T>,
-    b: &Matrix<'_, T>,
-    out: &mut [T],
-    after: Option<After<'_, T>>,
-) {
+pub(super) fn product<T: Lanes>(a: &Matrix<'_, T>, b: &Matrix<'_, T>, out: &mut [T]) {
     let sizes @ (rows, inner, columns) = (a.rows, a.columns, b.columns);
     let (a, b) = (a.at(), b.at());
     let work = rows.saturating_mul(inner).saturating_mul(columns);
@@ -47,22 +42,19 @@ pub(super) fn product<T: Lanes>(
                 (false, false) => turned(b, inner, columns, wide),
             }
         }
-        if let Some(after) = after {
-            after(0, out);
-        }
         return;
     }
     // SAFETY: as above.
     unsafe {
         if rows == 1 && row(a, b, inner, out) || columns == 1 && row(b.t(), a.t(), inner, out) {
-            finish(out, columns, after);
+            // A vector times a matrix.
         } else if by_dots && (rows < 4 || rows <= FEW_TURNED && inner >= 256) {
-            in_columns(out, sizes, after, &|j, columns, target| {
+            in_columns(out, sizes, &|j, columns, target| {
                 dots(a, b.from(0, j), target, (rows, inner, columns));
             });
         } else if columns <= NARROW && a.column_stride == 1 && rows >= 8 && inner >= 16 {
             turned(b.t(), columns, inner, |b| {
-                in_rows(out, sizes, after, &|i, rows, target| {
+                in_rows(out, sizes, &|i, rows, target| {
                     dots(a.from(i, 0), b.t(), target, (rows, inner, columns));
                 });
             });
@@ -70,15 +62,15 @@ pub(super) fn product<T: Lanes>(
             && (columns <= NARROW * 8
                 || small && rows > FEW && (a.column_stride == 1 || rows <= 64))
         {
-            directly(a, b, out, sizes, after);
+            directly(a, b, out, sizes);
         } else if by_rows && rows <= FEW {
-            in_columns(out, sizes, after, &|j, columns, target| {
+            in_columns(out, sizes, &|j, columns, target| {
                 direct::<T, 2>(a, b.from(0, j), target, (rows, inner, columns));
             });
         } else if small {
-            turned(b, inner, columns, |b| directly(a, b, out, sizes, after));
+            turned(b, inner, columns, |b| directly(a, b, out, sizes));
         } else {
-            packed::product(a, b, out, sizes, after);
+            packed::product(a, b, out, sizes);
         }
     }
 }
@@ -130,16 +122,10 @@ unsafe fn dots<T: Lanes>(a: At<T>, b: At<T>, target: Target<T>, (rows, inner, co
 ///
 /// # Safety
 /// As [`direct`]; `out` has room for the product.
-unsafe fn directly<T: Lanes>(
-    a: At<T>,
-    b: At<T>,
-    out: &mut [T],
-    sizes: Sizes,
-    after: Option<After<'_, T>>,
-) {
+unsafe fn directly<T: Lanes>(a: At<T>, b: At<T>, out: &mut [T], sizes: Sizes) {
     let (_, inner, columns) = sizes;
     // SAFETY: the caller's promise, for some of the rows.
-    in_rows(out, sizes, after, &|i, rows, target| unsafe {
+    in_rows(out, sizes, &|i, rows, target| unsafe {
         direct::<T, 2>(a.from(i, 0), b, target, (rows, inner, columns));
     });
 }
@@ -173,13 +159,8 @@ type Sizes = (usize, usize, usize);
 /// What a path does for some rows or columns: with the first of them, their number and their place in the result.
 type Part<'a, T> = &'a (dyn Fn(usize, usize, Target<T>) + Sync);
 
-/// Computes a product by blocks of rows, if it is large, and hands each to `after`.
-fn in_rows<T: Lanes>(
-    out: &mut [T],
-    (rows, inner, columns): Sizes,
-    after: Option<After<'_, T>>,
-    part: Part<'_, T>,
-) {
+/// Computes a product by blocks of rows, if it is large.
+fn in_rows<T: Lanes>(out: &mut [T], (rows, inner, columns): Sizes, part: Part<'_, T>) {
     let work = nanoseconds(rows, inner, columns);
     let height = if work < threads::WORTHWHILE {
         rows
@@ -189,19 +170,11 @@ fn in_rows<T: Lanes>(
     threads::each_chunk(out, height * columns, work, |block, out| {
         let target = Target::new(out, columns);
         part(block * height, out.len() / columns, target);
-        if let Some(after) = after {
-            after(block * height, out);
-        }
     });
 }
 
-/// Computes a product by blocks of columns, if it is large, and then hands the rows to `after`.
-fn in_columns<T: Lanes>(
-    out: &mut [T],
-    (rows, inner, columns): Sizes,
-    after: Option<After<'_, T>>,
-    part: Part<'_, T>,
-) {
+/// Computes a product by blocks of columns, if it is large.
+fn in_columns<T: Lanes>(out: &mut [T], (rows, inner, columns): Sizes, part: Part<'_, T>) {
     // A multiple of the width of every tile.
     const WIDTH: usize = 96;
     let work = nanoseconds(rows, inner, columns);
@@ -215,7 +188,6 @@ fn in_columns<T: Lanes>(
         let j = block * width;
         part(j, width.min(columns - j), target.from(0, j));
     });
-    finish(out, columns, after);
 }
 
 /// A row vector times a matrix; `false` if neither rows nor columns of the matrix are contiguous.

@@ -37,7 +37,6 @@ fn check<T: Number>(a: &[i64], a_layout: &Layout, b: &[i64], b_layout: &Layout) 
         matrix(&convert(a), a_layout),
         matrix(&convert(b), b_layout),
         &mut out,
-        None,
     );
     assert_eq!(out, expected, "{a_layout:?} {b_layout:?}");
 }
@@ -107,18 +106,13 @@ fn nothing_summed_is_zero_and_what_was_there_does_not_matter() {
         Layout::contiguous(Shape::from([0, 3])),
     );
     let mut out = [f32::NAN; 6];
-    matmul(matrix(&[], &a), matrix(&[], &b), &mut out, None);
+    matmul(matrix(&[], &a), matrix(&[], &b), &mut out);
     assert_eq!(out, [0.0; 6]);
     for n in [3, 50] {
         let layout = Layout::contiguous(Shape::from([n, n]));
         let ones = vec![1.0f64; n * n];
         let mut out = vec![f64::NAN; n * n];
-        matmul(
-            matrix(&ones, &layout),
-            matrix(&ones, &layout),
-            &mut out,
-            None,
-        );
+        matmul(matrix(&ones, &layout), matrix(&ones, &layout), &mut out);
         assert_eq!(out, vec![n as f64; n * n]);
     }
 }
@@ -132,7 +126,7 @@ fn an_infinity_or_nan_stays_in_its_row_and_column() {
         let mut b = vec![1.0f32; n * n];
         b[n * n - 1] = f32::INFINITY;
         let mut out = vec![0.0; n * n];
-        matmul(matrix(&a, &layout), matrix(&b, &layout), &mut out, None);
+        matmul(matrix(&a, &layout), matrix(&b, &layout), &mut out);
         for (flat, x) in out.iter().enumerate() {
             match (flat / n == n - 1, flat % n == n - 1) {
                 (true, _) => assert!(x.is_nan()),
@@ -213,7 +207,7 @@ fn products_are_accurate_with_every_instruction_set() {
         }
         let results = at_every_level(|| {
             let mut out = vec![f32::NAN; rows * columns];
-            matmul(matrix(a, left), matrix(b, right), &mut out, None);
+            matmul(matrix(a, left), matrix(b, right), &mut out);
             out
         });
         for result in results {
@@ -240,7 +234,7 @@ fn any_number_of_threads_gives_the_same_bits() {
                  b: &[f32]| {
         let [first, others @ ..] = &pools.each_ref().map(|pool| {
             let mut out = vec![f32::NAN; rows * columns];
-            pool.install(|| matmul(matrix(a, left), matrix(b, right), &mut out, None));
+            pool.install(|| matmul(matrix(a, left), matrix(b, right), &mut out));
             bits(&out)
         });
         assert!(
@@ -252,40 +246,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     at_every_level(|| each_case(check));
 }
 
-#[test]
-fn complete_rows_are_handed_over_once() {
-    let check = |[rows, inner, columns]: [usize; 3],
-                 left: &Layout,
-                 a: &[f32],
-                 right: &Layout,
-                 b: &[f32]| {
-        let mut expected = vec![f32::NAN; rows * columns];
-        matmul(matrix(a, left), matrix(b, right), &mut expected, None);
-        for (flat, x) in expected.iter_mut().enumerate() {
-            *x += (flat / columns) as f32;
-        }
-        let mut out = vec![f32::NAN; rows * columns];
-        let after = |first: usize, block: &mut [f32]| {
-            for (i, row) in block.chunks_exact_mut(columns).enumerate() {
-                row.iter_mut().for_each(|x| *x += (first + i) as f32);
-            }
-        };
-        matmul(matrix(a, left), matrix(b, right), &mut out, Some(&after));
-        assert_eq!(out, expected, "{rows} {inner} {columns} {left:?} {right:?}");
-    };
-    at_every_level(|| each_case(check));
-    let rows = std::sync::Mutex::new(Vec::new());
-    let none = Layout::contiguous(Shape::from([3, 0]));
-    matmul(
-        matrix(&[0.0; 0], &none),
-        matrix(&[], &none.permute(&[1, 0])),
-        &mut [7.0; 9],
-        Some(&|first, block| rows.lock().unwrap().push((first, block.to_vec()))),
-    );
-    assert_eq!(rows.into_inner().unwrap(), [(0, vec![0.0; 9])]);
-}
-
-/// Each product of a batch is the same as it is alone; rows are numbered through.
+/// Each product of a batch is the same as it is alone.
 #[test]
 fn batches() {
     at_every_level(check_batches);
@@ -317,20 +278,10 @@ fn check_batches() {
         let mut expected = vec![f64::NAN; count * rows * columns];
         for (i, out) in expected.chunks_exact_mut(rows * columns).enumerate() {
             let [a, b] = factors(i);
-            matmul(a, b, out, None);
+            matmul(a, b, out);
         }
         let mut out = vec![f64::NAN; expected.len()];
-        matmul_batch(count, &factors, &mut out, None);
-        assert_eq!(out, expected);
-        let after = |first: usize, block: &mut [f64]| {
-            for (i, row) in block.chunks_exact_mut(columns).enumerate() {
-                row.iter_mut().for_each(|x| *x += (first + i) as f64);
-            }
-        };
-        matmul_batch(count, &factors, &mut out, Some(&after));
-        for (flat, x) in expected.iter_mut().enumerate() {
-            *x += (flat / columns) as f64;
-        }
+        matmul_batch(count, &factors, &mut out);
         assert_eq!(out, expected);
     }
 }
@@ -343,7 +294,6 @@ fn integers_wrap_around() {
         matrix(&[i64::MAX], &layout),
         matrix(&[2], &layout),
         &mut out,
-        None,
     );
     assert_eq!(out, [-2]);
 }
@@ -356,6 +306,5 @@ fn a_matrix_beyond_its_slice_is_refused() {
         matrix(&[1.0f32; 5], &layout),
         matrix(&[1.0; 6], &layout.permute(&[1, 0])),
         &mut [0.0; 4],
-        None,
     );
 }

@@ -1,0 +1,195 @@
+//! Operations with a kernel of their own, checked.
+
+use super::problem::Point;
+use super::report::{Failure, Report};
+use super::settings::Check;
+use crate::element::{Any, Element, with_any};
+use crate::tape::{AnyVar, Called, Operation, Tape, TapeRef};
+use crate::tensor::{AnyTensor, Tensor, Tensors};
+use std::sync::Arc;
+
+/// The inputs of an operation: references to tensors, of one type in an array, of any types in a
+/// tuple.
+pub trait Arguments {
+    /// The tensors, in order.
+    #[doc(hidden)]
+    fn tensors(&self) -> Vec<AnyTensor>;
+}
+
+fn erased<T: Element>(tensor: &Tensor<T>) -> AnyTensor {
+    T::erase::<Tensors>(tensor.clone())
+}
+
+impl<T: Element, const N: usize> Arguments for [&Tensor<T>; N] {
+    fn tensors(&self) -> Vec<AnyTensor> {
+        self.iter().map(|tensor| erased(tensor)).collect()
+    }
+}
+
+impl<T: Element> Arguments for &Tensor<T> {
+    fn tensors(&self) -> Vec<AnyTensor> {
+        vec![erased(self)]
+    }
+}
+
+impl Arguments for &[AnyTensor] {
+    fn tensors(&self) -> Vec<AnyTensor> {
+        self.to_vec()
+    }
+}
+
+macro_rules! tuple {
+    ($($t:ident.$i:tt),+) => {
+        impl<$($t: Element),+> Arguments for ($(&Tensor<$t>,)+) {
+            fn tensors(&self) -> Vec<AnyTensor> {
+                vec![$(erased(self.$i)),+]
+            }
+        }
+    };
+}
+tuple!(A.0, B.1);
+tuple!(A.0, B.1, C.2);
+tuple!(A.0, B.1, C.2, D.3);
+
+/// Checks an operation with a kernel and a rule of its own, with the settings of [`Check::default`]:
+/// its first and second derivatives with respect to every floating-point input, and that its result
+/// does not depend on how the inputs lie in memory.
+///
+/// A kernel is handed storage and layout, as they are after a transposition or a slice. One that
+/// reads the storage from its beginning is right in most tests, and wrong in use.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::{AnyVar, Dtype, Input, Operation, Output, Pullback, check};
+///
+/// /// The square of each element.
+/// #[derive(Debug)]
+/// struct Squares;
+/// impl Operation for Squares {
+///     fn name(&self) -> &'static str {
+///         "squares"
+///     }
+///     fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
+///         Ok((inputs[0].0, inputs[0].1.clone()))
+///     }
+///     fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
+///         let elements = output.elements::<f64>().iter_mut();
+///         elements.zip(inputs[0].storage::<f64>()).for_each(|(y, x)| *y = x * x);
+///         Ok(())
+///     }
+///     fn vjp(&self, pullback: &Pullback<'_>, _k: usize) -> AnyVar {
+///         (pullback.cotangent::<f64>() * pullback.input(0) * 2.0).erase()
+///     }
+/// }
+///
+/// let failure = check::operation(Squares, &Tensor::from([0.5, 2.0])).unwrap_err();
+/// assert_eq!(failure.report().failures().count(), 0); // the rule is right
+/// assert!(failure.to_string().contains("input 0 lies otherwise")); // the kernel ignores the layout
+/// ```
+///
+/// # Errors
+/// As [`gradients`](super::gradients()); also if the result depends on how inputs lie.
+///
+/// # Panics
+/// If the operation does not take the inputs, or its result is not of a floating-point type.
+#[track_caller]
+pub fn operation(operation: impl Operation, inputs: impl Arguments) -> Result<Report, Failure> {
+    Check::default().operation(operation, inputs)
+}
+
+/// The same elements, which lie otherwise in memory: backwards.
+fn turned(tensor: &AnyTensor) -> AnyTensor {
+    fn turn<T: Element>(tensor: &Tensor<T>) -> AnyTensor {
+        let axes: Vec<isize> = (0..tensor.rank() as isize).collect();
+        let turned = tensor.flip(axes.as_slice()).contiguous();
+        T::erase::<Tensors>(turned.flip(axes.as_slice()))
+    }
+    with_any!(tensor, tensor => turn(tensor))
+}
+
+fn leaf(tape: TapeRef, tensor: &AnyTensor) -> AnyVar {
+    with_any!(tensor, tensor => tape.leaf(tensor).erase())
+}
+
+/// Whether two tensors have the same elements, any NaN being the same as any other.
+fn same(a: &AnyTensor, b: &AnyTensor) -> bool {
+    match (a, b) {
+        (Any::F32(a), Any::F32(b)) => {
+            let mut pairs = a.iter().zip(b.iter());
+            a.shape() == b.shape() && pairs.all(|(a, b)| a == b || a.is_nan() && b.is_nan())
+        }
+        (Any::F64(a), Any::F64(b)) => {
+            let mut pairs = a.iter().zip(b.iter());
+            a.shape() == b.shape() && pairs.all(|(a, b)| a == b || a.is_nan() && b.is_nan())
+        }
+        _ => false,
+    }
+}
+
+fn value(variable: AnyVar) -> AnyTensor {
+    crate::element::with_dtype!(variable.dtype(), T => {
+        T::erase::<Tensors>(variable.assume::<T>().value())
+    })
+}
+
+impl Check {
+    /// Checks an operation with a kernel and a rule of its own:
+    /// [`operation`](super::operation()), with these settings.
+    ///
+    /// # Errors
+    /// As [`operation`](super::operation()).
+    ///
+    /// # Panics
+    /// As [`operation`](super::operation()).
+    #[track_caller]
+    pub fn operation(
+        &self,
+        operation: impl Operation,
+        inputs: impl Arguments,
+    ) -> Result<Report, Failure> {
+        let inputs = inputs.tensors();
+        let operation = Called::Shared(Arc::new(operation));
+        let tape = Tape::new();
+        let apply = |inputs: &[AnyTensor]| {
+            let leaves: Vec<AnyVar> = inputs.iter().map(|input| leaf(*tape, input)).collect();
+            tape.call(operation.clone(), &leaves)
+        };
+        let result = apply(&inputs);
+        assert!(
+            result.dtype().is_float(),
+            "operation: {} gives {}, which has no derivatives",
+            operation.name(),
+            result.dtype()
+        );
+        let result = value(result);
+        let mut faults = Vec::new();
+        for k in 0..inputs.len() {
+            let mut otherwise = inputs.clone();
+            otherwise[k] = turned(&inputs[k]);
+            if !same(&value(apply(&otherwise)), &result) {
+                faults.push(format!(
+                    "the result changes when input {k} lies otherwise in memory;\n  \
+                     a kernel reads an input through its layout"
+                ));
+            }
+        }
+        let floats = |&k: &usize| inputs[k].dtype().is_float();
+        let floats: Vec<usize> = (0..inputs.len()).filter(floats).collect();
+        let record = |tape: TapeRef, values: &[AnyTensor]| {
+            let mut all = inputs.clone();
+            floats
+                .iter()
+                .zip(values)
+                .for_each(|(&k, value)| all[k] = value.clone());
+            let all: Vec<AnyVar> = all.iter().map(|input| leaf(tape, input)).collect();
+            let leaves = floats.iter().map(|&k| all[k]).collect();
+            (tape.call(operation.clone(), &all), leaves)
+        };
+        let points = floats.iter().map(|&k| Point {
+            name: self.name(k),
+            value: inputs[k].clone(),
+        });
+        let points = points.collect();
+        Report::new(self.compare(&record, points), faults).outcome()
+    }
+}

@@ -1,0 +1,220 @@
+//! The settings of a check of gradients, and the check itself.
+
+use super::difference::{Difference, Precision};
+use super::problem::{Derivative, Point, Problem, Recording};
+use super::report::{Comparison, Failure, Method, Report, index_of};
+use crate::Element;
+use crate::tape::{TapeRef, Var};
+use crate::tensor::{AnyTensor, Tensor, Tensors};
+
+/// The settings of a check of gradients.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check::Check;
+/// // The second derivative of |x| is 0, but that of its square is not.
+/// let x = Tensor::from([0.5, -1.0]);
+/// Check::new().order(1).gradients(|[x]| x.abs(), [&x])?;
+/// Check::new().order(3).gradients(|[x]| x.abs() * x * x, [&x])?;
+/// # Ok::<(), wengert::check::Failure>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Check {
+    pub(super) order: usize,
+    relative: f64,
+    absolute: f64,
+    coordinates: usize,
+    names: Vec<String>,
+}
+
+impl Default for Check {
+    /// First and second derivatives, a relative tolerance of 1e-6, an absolute one of 1e-8, and at
+    /// most 256 coordinates of each input.
+    fn default() -> Self {
+        Check {
+            order: 2,
+            relative: 1e-6,
+            absolute: 1e-8,
+            coordinates: 256,
+            names: Vec::new(),
+        }
+    }
+}
+
+impl Check {
+    /// The default settings.
+    pub fn new() -> Self {
+        Check::default()
+    }
+
+    /// The highest derivative that is compared; all lower ones are too.
+    ///
+    /// The derivative of order `n + 1` is that of the scalar product of the one of order `n` with
+    /// random numbers, the same in every run.
+    ///
+    /// # Panics
+    /// If the order is 0.
+    #[track_caller]
+    pub fn order(mut self, order: usize) -> Self {
+        assert!(
+            order > 0,
+            "order: there is nothing to differentiate at order 0"
+        );
+        self.order = order;
+        self
+    }
+
+    /// How far a derivative may be from what it is compared with: `absolute + relative *
+    /// max(|derivative|, |reference|)`, to which is added what the reference itself may be off.
+    ///
+    /// The error of a difference is an estimate from its extrapolation, of which no more than a
+    /// ten-thousandth of the derivative is allowed for, and the rounding error of the function's
+    /// values. A function that computes in `f32` is allowed at least 2e-3 and 1e-4.
+    pub fn tolerance(mut self, relative: f64, absolute: f64) -> Self {
+        (self.relative, self.absolute) = (relative, absolute);
+        self
+    }
+
+    /// The most coordinates of each input that are compared; of more, a random choice, the same in
+    /// every run.
+    pub fn coordinates(mut self, most: usize) -> Self {
+        self.coordinates = most;
+        self
+    }
+
+    /// The names of the inputs in the report.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check::Check;
+    /// let (w, x) = (Tensor::from([2.0]), Tensor::from([3.0]));
+    /// let f = |[w, x]: [Var<f64>; 2]| w * x.stop_gradient();
+    /// let failure = Check::new().names(["w", "x"]).gradients(f, [&w, &x]).unwrap_err();
+    /// assert!(failure.to_string().contains("path cut: x changes the result"));
+    /// ```
+    pub fn names<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        self.names = names.into_iter().map(str::to_string).collect();
+        self
+    }
+
+    /// Compares derivatives of `f` by reverse mode with differences and with forward mode:
+    /// [`gradients`](super::gradients()), with these settings.
+    ///
+    /// # Errors
+    /// As [`gradients`](super::gradients()).
+    pub fn gradients<const N: usize>(
+        &self,
+        f: impl Fn([Var<f64>; N]) -> Var<f64>,
+        inputs: [&Tensor<f64>; N],
+    ) -> Result<Report, Failure> {
+        let inputs = inputs.map(Clone::clone);
+        self.gradients_of(|x| f(std::array::from_fn(|k| x[k])), &inputs)
+    }
+
+    /// As [`gradients`](Check::gradients), for a number of inputs that is known at run time only.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check::Check;
+    /// let inputs = vec![Tensor::from([0.5, 2.0]); 3];
+    /// Check::new().gradients_of(|x| Var::concat(x, 0).exp(), &inputs)?;
+    /// # Ok::<(), wengert::check::Failure>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`gradients`](super::gradients()).
+    pub fn gradients_of(
+        &self,
+        f: impl Fn(&[Var<f64>]) -> Var<f64>,
+        inputs: &[Tensor<f64>],
+    ) -> Result<Report, Failure> {
+        let record = |tape: TapeRef, values: &[AnyTensor]| {
+            let leaf = |value: &AnyTensor| match value {
+                AnyTensor::F64(value) => tape.leaf(value),
+                other => unreachable!("an input of type {}", other.dtype()),
+            };
+            let leaves: Vec<Var<f64>> = values.iter().map(leaf).collect();
+            (
+                f(&leaves).erase(),
+                leaves.into_iter().map(Var::erase).collect(),
+            )
+        };
+        let point = |(k, input): (usize, &Tensor<f64>)| Point {
+            name: self.name(k),
+            value: f64::erase::<Tensors>(input.clone()),
+        };
+        let points = inputs.iter().enumerate().map(point).collect();
+        Report::new(self.compare(&record, points), Vec::new()).outcome()
+    }
+
+    /// The name of input number `k`.
+    pub(super) fn name(&self, k: usize) -> String {
+        let name = self.names.get(k).cloned();
+        name.unwrap_or_else(|| format!("input {k}"))
+    }
+
+    /// Compares all derivatives of a function.
+    pub(super) fn compare(&self, function: Recording<'_>, points: Vec<Point>) -> Vec<Comparison> {
+        let mut problem = Problem::new(function, points);
+        let precision = problem.precision;
+        let mut comparisons = Vec::new();
+        let derivatives = problem.derivatives(self.order);
+        for (below, found) in derivatives.into_iter().enumerate() {
+            for (input, derivative) in found.into_iter().enumerate() {
+                let Derivative { reverse, along } = derivative;
+                let point = &problem.points()[input];
+                let (name, shape) = (point.name.clone(), point.shape().clone());
+                let compared = |method, index| Comparison {
+                    order: below + 1,
+                    input,
+                    name: name.clone(),
+                    index,
+                    method,
+                    reverse: 0.0,
+                    reached: reverse.is_some(),
+                    reference: 0.0,
+                    tolerance: 0.0,
+                    kink: None,
+                };
+                if let Some((reverse, forward, size)) = along {
+                    let rounding = 64.0 * precision.epsilon * size;
+                    let allowed = self.allowed(&precision, reverse, forward) + rounding;
+                    comparisons.push(Comparison {
+                        reverse,
+                        reference: forward,
+                        tolerance: allowed,
+                        ..compared(Method::Forward, Vec::new())
+                    });
+                }
+                for position in problem.coordinates(input, self.coordinates) {
+                    let derivative = reverse.as_ref().map_or(0.0, |r| r[position]);
+                    let difference = problem.difference(below, input, position);
+                    let allowed = self.allowed(&precision, derivative, difference.value);
+                    comparisons.push(Comparison {
+                        reverse: derivative,
+                        reference: difference.value,
+                        tolerance: allowed + doubt(&difference, derivative),
+                        kink: difference.kink,
+                        ..compared(Method::Difference, index_of(position, &shape))
+                    });
+                }
+            }
+        }
+        comparisons
+    }
+
+    /// How far two numbers that should be the same may be apart.
+    fn allowed(&self, precision: &Precision, a: f64, b: f64) -> f64 {
+        let (mut relative, mut absolute) = (self.relative, self.absolute);
+        if precision.epsilon > f64::EPSILON {
+            (relative, absolute) = (relative.max(2e-3), absolute.max(1e-4));
+        }
+        absolute + relative * a.abs().max(b.abs())
+    }
+}
+
+/// How far a difference may be off itself.
+fn doubt(difference: &Difference, derivative: f64) -> f64 {
+    let size = derivative.abs().max(difference.value.abs());
+    (4.0 * difference.error).min(1e-4 * size) + 4.0 * difference.noise
+}

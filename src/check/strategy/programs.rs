@@ -1,0 +1,291 @@
+//! Whole programs of random instructions.
+
+use super::Multiples;
+use crate::check::{Check, Failure, Report};
+use crate::tape::Var;
+use crate::tensor::Tensor;
+use proptest::collection::vec;
+use proptest::strategy::{BoxedStrategy, NewTree, Strategy};
+use proptest::test_runner::TestRunner;
+use std::fmt;
+use std::sync::Arc;
+
+/// The largest size of an axis of an input.
+const LARGEST: usize = 3;
+
+/// What an instruction does to one or two values.
+type Function = Arc<dyn Fn(Var<f64>, Var<f64>) -> Var<f64> + Send + Sync>;
+
+#[derive(Clone)]
+struct Instruction {
+    name: &'static str,
+    operands: usize,
+    function: Function,
+}
+
+fn one(
+    name: &'static str,
+    function: impl Fn(Var<f64>) -> Var<f64> + Send + Sync + 'static,
+) -> Instruction {
+    Instruction {
+        name,
+        operands: 1,
+        function: Arc::new(move |x, _| function(x)),
+    }
+}
+
+/// Of two values that broadcast; the mean of the second where they do not.
+fn two(
+    name: &'static str,
+    function: impl Fn(Var<f64>, Var<f64>) -> Var<f64> + Send + Sync + 'static,
+) -> Instruction {
+    let fitted = move |x: Var<f64>, y: Var<f64>| match x.shape().broadcast(&y.shape()) {
+        Some(_) => function(x, y),
+        None => function(x, y.mean()),
+    };
+    Instruction {
+        name,
+        operands: 2,
+        function: Arc::new(fitted),
+    }
+}
+
+/// Smooth functions whose values and derivatives stay moderate.
+fn smooth() -> Vec<Instruction> {
+    let at_least = |rank: usize, f: fn(Var<f64>) -> Var<f64>| {
+        move |x: Var<f64>| if x.rank() < rank { x } else { f(x) }
+    };
+    vec![
+        one("tanh", |x| x.tanh()),
+        one("sin", |x| x.sin()),
+        one("sigmoid", |x| x.sigmoid()),
+        one("half", |x| x * 0.5),
+        one("exp_of_sin", |x| x.sin().exp()),
+        one("ln_1_plus_square", |x| (x.square() + 1.0).ln()),
+        one("sqrt_1_plus_square", |x| (x.square() + 1.0).sqrt()),
+        one("sum_first_axis", at_least(1, |x| x.sum_axes(0))),
+        one("mean_last_axis", at_least(1, |x| x.mean_keepdim(-1))),
+        one("softmax", at_least(1, |x| x.softmax(-1))),
+        one("log_softmax", at_least(1, |x| x.log_softmax(-1))),
+        one("flip", at_least(1, |x| x.flip(0))),
+        one("transpose", at_least(2, |x| x.t())),
+        two("add", |x, y| x + y),
+        two("sub", |x, y| x - y),
+        two("mul", |x, y| x * y),
+        two("div_1_plus_square", |x, y| x / (y.square() + 1.0)),
+        Instruction {
+            name: "matmul_t",
+            operands: 2,
+            function: Arc::new(|x, y| {
+                let (a, b) = (x.shape(), y.shape());
+                match (a.rank(), b.rank()) {
+                    (2, 2) if a[1] == b[1] => x.matmul_t(y),
+                    _ => x,
+                }
+            }),
+        },
+    ]
+}
+
+/// Functions with kinks.
+fn kinked() -> Vec<Instruction> {
+    vec![
+        one("relu", |x| x.relu()),
+        one("abs", |x| x.abs()),
+        one("clamp", |x| x.clamp(-1.0, 1.0)),
+        two("maximum", |x, y| x.maximum(y)),
+    ]
+}
+
+/// What is drawn for a program: sizes, the number of inputs, their elements, and instructions with
+/// operands.
+type Drawn = (
+    usize,
+    usize,
+    usize,
+    (Vec<i64>, Vec<i64>, Vec<i64>),
+    Vec<(usize, usize, usize)>,
+);
+
+/// A strategy for random programs; made by [`programs`].
+#[derive(Clone)]
+pub struct Programs {
+    instructions: Vec<Instruction>,
+    longest: usize,
+}
+
+/// Random programs: up to six instructions on up to three inputs of shapes `[m, n]`, `[n]` and `[m, 1]`.
+///
+/// A rule that is wrong somewhere in the crate, or in an operation of your own that is put among the
+/// instructions, is found in combination with others: behind a broadcast, used twice, differentiated
+/// twice. A failing case shrinks to few instructions on few and small inputs: the smallest program that
+/// shows the fault.
+///
+/// ```
+/// use proptest::prelude::*;
+/// use wengert::check;
+///
+/// proptest! {
+///     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+///     # fn hidden(_ in 0..1) {}
+///     fn my_operation(program in check::programs().unary("my_operation", |x| x.softplus())) {
+///         check::property(program.gradients())?;
+///     }
+/// }
+/// my_operation();
+/// ```
+pub fn programs() -> Programs {
+    Programs {
+        instructions: smooth(),
+        longest: 6,
+    }
+}
+
+impl Programs {
+    /// One more instruction, of one value, which may have any shape of rank 0 to 2.
+    pub fn unary(
+        mut self,
+        name: &'static str,
+        f: impl Fn(Var<f64>) -> Var<f64> + Send + Sync + 'static,
+    ) -> Self {
+        self.instructions.push(one(name, f));
+        self
+    }
+
+    /// One more instruction, of two values, which broadcast.
+    pub fn binary(
+        mut self,
+        name: &'static str,
+        f: impl Fn(Var<f64>, Var<f64>) -> Var<f64> + Send + Sync + 'static,
+    ) -> Self {
+        self.instructions.push(two(name, f));
+        self
+    }
+
+    /// Functions with kinks among the instructions: `relu`, `abs`, `clamp`, `maximum`.
+    pub fn with_kinks(mut self) -> Self {
+        self.instructions.extend(kinked());
+        self
+    }
+
+    /// The most instructions of a program.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[track_caller]
+    pub fn longest(mut self, longest: usize) -> Self {
+        assert!(longest > 0, "longest: a program has an instruction");
+        self.longest = longest;
+        self
+    }
+
+    fn boxed_strategy(&self) -> BoxedStrategy<RandomProgram> {
+        let multiples = Multiples::of("programs", -1.5..1.5);
+        let instructions = self.instructions.clone();
+        // Operands are counted from the value that was computed last.
+        let step = (0..instructions.len(), 0..4usize, 0..4usize);
+        let steps = vec(step, 1..=self.longest);
+        let elements = || vec(multiples.range.clone(), LARGEST * LARGEST);
+        let elements = (elements(), elements(), elements());
+        let drawn = (1..=LARGEST, 1..=LARGEST, 1..=3usize, elements, steps);
+        let made = move |(m, n, count, elements, steps): Drawn| {
+            let (x, y, z) = elements;
+            let mut inputs = vec![
+                multiples.tensor([m, n], &x),
+                multiples.tensor([n], &y),
+                multiples.tensor([m, 1], &z),
+            ];
+            inputs.truncate(count);
+            let resolved = steps.into_iter().enumerate().map(|(at, (k, a, b))| {
+                let there = count + at;
+                let operand = |back: usize| there - 1 - back % there;
+                let instruction: &Instruction = &instructions[k];
+                (instruction.clone(), [operand(a), operand(b)])
+            });
+            RandomProgram {
+                steps: resolved.collect(),
+                inputs,
+            }
+        };
+        drawn.prop_map(made).boxed()
+    }
+}
+
+impl fmt::Debug for Programs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.instructions.iter().map(|i| i.name);
+        write!(f, "programs of up to {} of ", self.longest)?;
+        f.debug_list().entries(names).finish()
+    }
+}
+
+impl Strategy for Programs {
+    type Tree = <BoxedStrategy<RandomProgram> as Strategy>::Tree;
+    type Value = RandomProgram;
+
+    fn new_tree(&self, runner: &mut TestRunner) -> NewTree<Self> {
+        self.boxed_strategy().new_tree(runner)
+    }
+}
+
+/// A program that [`programs`] made, with the inputs it runs on. It prints as its instructions.
+#[derive(Clone)]
+pub struct RandomProgram {
+    inputs: Vec<Tensor<f64>>,
+    steps: Vec<(Instruction, [usize; 2])>,
+}
+
+impl RandomProgram {
+    /// The inputs.
+    pub fn inputs(&self) -> &[Tensor<f64>] {
+        &self.inputs
+    }
+
+    /// The names of the instructions, in order.
+    pub fn instructions(&self) -> Vec<&'static str> {
+        self.steps.iter().map(|(step, _)| step.name).collect()
+    }
+
+    /// Records the program; its result is that of the last instruction.
+    ///
+    /// # Panics
+    /// If there are not as many variables as inputs.
+    #[track_caller]
+    pub fn record(&self, inputs: &[Var<f64>]) -> Var<f64> {
+        assert_eq!(
+            inputs.len(),
+            self.inputs.len(),
+            "record: not as many variables as inputs"
+        );
+        let mut values = inputs.to_vec();
+        let mut last = values[0];
+        for (instruction, [a, b]) in &self.steps {
+            last = (instruction.function)(values[*a], values[*b]);
+            values.push(last);
+        }
+        last
+    }
+
+    /// The check of its gradients, with the settings of [`Check::default`].
+    ///
+    /// # Errors
+    /// As [`gradients`](crate::check::gradients()).
+    pub fn gradients(&self) -> Result<Report, Failure> {
+        Check::new().gradients_of(|x| self.record(x), &self.inputs)
+    }
+}
+
+impl fmt::Debug for RandomProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (k, input) in self.inputs.iter().enumerate() {
+            writeln!(f, "%{k} = {} {:?}", input.shape(), input.to_vec())?;
+        }
+        for (k, (instruction, operands)) in self.steps.iter().enumerate() {
+            let operands = operands[..instruction.operands].iter();
+            let operands: Vec<String> = operands.map(|operand| format!("%{operand}")).collect();
+            let number = self.inputs.len() + k;
+            writeln!(f, "%{number} = {} {}", instruction.name, operands.join(" "))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,257 @@
+//! Reachability, numerics, and the look of a tape.
+
+use wengert::check::{self, CutKind, Reach, TroubleKind};
+use wengert::prelude::*;
+
+fn parameter(x: f64) -> Param<f64> {
+    Param::new(Tensor::from([x, x + 1.0]))
+}
+
+#[test]
+fn each_kind_of_cut_is_named_with_its_line() {
+    let mut model = vec![parameter(1.0); 9];
+    model[7].freeze();
+    let start = line!();
+    let found = check::reachability(&model, |m, tape| {
+        let on = |k: usize| m[k].on(tape);
+        let stopped = on(0).exp().stop_gradient();
+        let counted = on(1).cast::<i64>().cast::<f64>();
+        let gate = on(2).gt(1.5).cast::<f64>();
+        let rounded = (on(3) * 2.0).round();
+        let both = on(4) * on(4).stop_gradient();
+        let _aside = on(5) * 2.0;
+        (stopped + counted + gate + rounded + both + on(7))
+            .softmax(0)
+            .sum()
+            + on(8).sum()
+    });
+    let error = found.unwrap_err();
+    let all = error.reachability().parameters();
+    let reach: Vec<Reach> = all.iter().map(|d| d.reach()).collect();
+    use Reach::{Aside, Cut, Frozen, Reached, Unused};
+    assert_eq!(
+        reach,
+        [Cut, Cut, Cut, Cut, Reached, Aside, Unused, Frozen, Reached],
+        "{error}"
+    );
+    let cuts: Vec<_> = all[..5]
+        .iter()
+        .map(|d| {
+            assert_eq!(d.cuts().len(), 1, "{error}");
+            let cut = &d.cuts()[0];
+            (
+                cut.kind().clone(),
+                cut.operation(),
+                cut.location().line() - start,
+            )
+        })
+        .collect();
+    assert_eq!(
+        cuts,
+        [
+            (CutKind::StopGradient, "stop_gradient", 3),
+            (CutKind::Cast, "cast", 4),
+            (CutKind::Comparison, "gt", 5),
+            (CutKind::Flat, "round", 6),
+            (CutKind::StopGradient, "stop_gradient", 7),
+        ]
+    );
+    // What a softmax subtracts is no cut.
+    assert!(all[8].cuts().is_empty(), "{error}");
+    let unreached: Vec<&str> = error.reachability().unreached().map(|d| d.name()).collect();
+    assert_eq!(unreached, ["0", "1", "2", "3", "5", "6"]);
+    let text = error.to_string();
+    assert!(
+        text.starts_with("no gradient reaches 6 of 8 trainable parameters\n0: every way is cut\n  cut by stop_gradient at "),
+        "{text}"
+    );
+    assert!(
+        text.contains("\n5: used, but the loss does not depend on it\n6: not used\n"),
+        "{text}"
+    );
+    assert!(text.contains("\n4: reached, but not every way\n"), "{text}");
+}
+
+#[test]
+fn a_cut_within_a_layer_is_seen() {
+    struct Gate(Param<f64>);
+    wengert::module!(Gate { 0 });
+    impl Layer<f64> for Gate {
+        // All of it is recorded at the line that calls it.
+        fn forward(&self, x: Var<f64>) -> Var<f64> {
+            x * self.0.on(x.tape()).sigmoid().stop_gradient()
+        }
+    }
+    let gate = Gate(parameter(1.0));
+    let found = check::reachability(&gate, |gate, tape| {
+        gate.forward(tape.constant(&Tensor::ones([2]))).sum()
+    });
+    let error = found.unwrap_err();
+    let cuts = error.reachability().parameters()[0].cuts();
+    assert_eq!(cuts.len(), 1, "{error}");
+    assert_eq!(cuts[0].operation(), "stop_gradient");
+    let last = check::reachability(&gate, |gate, tape| gate.0.on(tape).sum().stop_gradient());
+    let error = last.unwrap_err();
+    assert_eq!(
+        error.reachability().parameters()[0].cuts().len(),
+        1,
+        "{error}"
+    );
+}
+
+#[test]
+fn a_model_that_is_reached_passes() {
+    let model = wengert::sequential![
+        Linear::<f64>::new(3, 4, &mut rng(0)),
+        activation::Relu,
+        Linear::new(4, 2, &mut rng(1)),
+    ];
+    let x = Tensor::ones([5, 3]);
+    let labels = Tensor::from([0i64, 1, 0, 1, 1]);
+    let found = check::reachability(&model, |model, tape| {
+        loss::cross_entropy(model.forward(tape.constant(&x)), tape.constant(&labels))
+    });
+    let found = found.unwrap();
+    assert!(
+        found.parameters().iter().all(|d| d.cuts().is_empty()),
+        "{found}"
+    );
+    assert_eq!(
+        found.to_string(),
+        "a gradient reaches all of 4 trainable parameters"
+    );
+    check::model_numerics(&model, |model, tape| {
+        loss::cross_entropy(model.forward(tape.constant(&x)), tape.constant(&labels))
+    })
+    .unwrap();
+}
+
+#[test]
+fn overflow_nan_and_lost_digits_are_named_with_their_lines() {
+    let x = Tensor::<f32>::from([100.0, 1.0, 0.0]);
+    let start = line!();
+    let troubles = check::numerics(
+        |[x]| {
+            let large = x.exp();
+            let difference = large - large;
+            let root = (x - 1.0).sqrt();
+            difference + root
+        },
+        [&x],
+    );
+    let troubles = troubles.unwrap_err();
+    let said: Vec<_> = troubles
+        .all()
+        .iter()
+        .map(|t| {
+            (
+                t.kind(),
+                t.is_backward(),
+                t.operation(),
+                t.location().line() - start,
+            )
+        })
+        .collect();
+    use TroubleKind::{Infinite, NotANumber};
+    assert_eq!(said[0], (Infinite, false, "exp", 3), "{troubles}");
+    assert_eq!(said[1], (NotANumber, false, "sub", 4), "{troubles}");
+    assert_eq!(said[2], (NotANumber, false, "sqrt", 5), "{troubles}");
+    assert_eq!(troubles.all()[0].index(), [0]);
+    assert_eq!(troubles.all()[2].index(), [2]);
+    assert_eq!(troubles.all()[0].inputs(), [Some((0.0, 100.0))]);
+    // The root of 0 has an infinite slope.
+    assert!(
+        said.iter().any(|s| s.1 && s.0 == Infinite && s.3 == 5),
+        "{troubles}"
+    );
+    let text = troubles.to_string();
+    assert!(
+        text.contains("forward: exp becomes infinite in 1 of 3 elements, first [0]\n  at "),
+        "{text}"
+    );
+
+    // The variance as a difference of two large numbers.
+    let x = Tensor::<f32>::from([10000.0, 10000.5, 9999.0]);
+    let start = line!();
+    let troubles = check::numerics(
+        |[x]| {
+            let mean = x.mean();
+            (x * x).mean() - mean * mean
+        },
+        [&x],
+    );
+    let troubles = troubles.unwrap_err();
+    let first = &troubles.all()[0];
+    assert_eq!(
+        (
+            first.kind(),
+            first.operation(),
+            first.location().line() - start
+        ),
+        (TroubleKind::DigitsLost, "sub", 4),
+        "{troubles}"
+    );
+    check::numerics(
+        |[x]| {
+            let centered = x - x.mean();
+            (centered * centered).mean()
+        },
+        [&x],
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_tape_is_listed_and_drawn() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::<f32>::ones([2, 3]));
+    let start = line!();
+    let y = (x.slice(1, ..2) * 3.0).sum_axes(0).exp();
+    y.sum().gradient(x);
+    let text = tape.to_string().replace('\\', "/");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "forward");
+    assert!(lines[1].starts_with("  %0  = leaf "), "{text}");
+    assert!(lines[1].contains("f32[2, 3]"), "{text}");
+    assert!(
+        lines[2].contains("%1  = slice axis 1 from 0 step 1"),
+        "{text}"
+    );
+    let here = format!("tests/suite/check/diagnosis.rs:{}", start + 1);
+    assert!(lines[2].ends_with(&here), "{text}");
+    assert!(text.contains("= fill 3.0"), "{text}");
+    assert!(text.contains("= sum along [0]"), "{text}");
+    let gradient = text
+        .split("\ngradient\n")
+        .nth(1)
+        .expect("a part for the gradient");
+    // The nodes of the gradient belong to the lines that were differentiated.
+    assert!(
+        gradient.lines().all(|line| line.contains("diagnosis.rs")),
+        "{text}"
+    );
+    assert!(gradient.contains(&here), "{text}");
+    assert_eq!(format!("{}", *tape), tape.to_string());
+
+    let dot = tape.to_dot();
+    assert!(
+        dot.contains("subgraph cluster_forward {\n    label=\"forward\";"),
+        "{dot}"
+    );
+    assert!(dot.contains("subgraph cluster_gradient {"), "{dot}");
+    assert_eq!(dot.matches('{').count(), dot.matches('}').count());
+    assert_eq!(dot.matches(" [shape=").count(), tape.len());
+    let edges = dot.matches(" -> ").count();
+    let chart = tape.to_mermaid();
+    assert_eq!(chart.matches(" --> ").count(), edges);
+    assert_eq!(chart.matches("\n  end\n").count(), 2);
+    assert!(
+        chart.contains("n0[\"leaf<br/>f32[2, 3]<br/>diagnosis.rs:"),
+        "{chart}"
+    );
+
+    let mut tape = tape;
+    tape.reset();
+    assert_eq!(tape.to_string(), "an empty tape\n");
+    assert_eq!(tape.to_dot().matches('}').count(), 1);
+}
