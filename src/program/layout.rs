@@ -305,13 +305,15 @@ struct Heap {
     /// Start and length of the gaps, by start.
     gaps: Vec<(usize, usize)>,
     end: usize,
+    /// The most bytes at once; `usize::MAX` if they cannot be counted. Then it does not matter where values lie: there is no such
+    /// memory, which is found out when the plan is to run.
     most: usize,
 }
 
 impl Heap {
     fn take(&mut self, bytes: usize) -> usize {
         let bytes = bytes.next_multiple_of(ALIGNMENT);
-        if bytes == 0 {
+        if bytes == 0 || self.most == usize::MAX {
             return 0;
         }
         let fit = (0..self.gaps.len())
@@ -328,29 +330,32 @@ impl Heap {
         }
         // The gap at the end, if there is one, grows.
         let start = match self.gaps.last() {
-            Some(&(start, len)) if start.saturating_add(len) == self.end => {
+            Some(&(start, len)) if start + len == self.end => {
                 self.gaps.pop();
                 start
             }
             _ => self.end,
         };
-        // More than can be addressed cannot be allocated either: that is found out when it is to run.
-        self.end = start.saturating_add(bytes);
-        self.most = self.most.max(self.end);
+        let Some(end) = start.checked_add(bytes) else {
+            self.most = usize::MAX;
+            return 0;
+        };
+        self.end = end;
+        self.most = self.most.max(end);
         start
     }
 
     fn give(&mut self, start: usize, bytes: usize) {
         let bytes = bytes.next_multiple_of(ALIGNMENT);
-        if bytes == 0 {
+        if bytes == 0 || self.most == usize::MAX {
             return;
         }
         let at = self.gaps.partition_point(|&(s, _)| s < start);
         self.gaps.insert(at, (start, bytes));
-        if at + 1 < self.gaps.len() && start.saturating_add(bytes) == self.gaps[at + 1].0 {
+        if at + 1 < self.gaps.len() && start + bytes == self.gaps[at + 1].0 {
             self.gaps[at].1 += self.gaps.remove(at + 1).1;
         }
-        if at > 0 && self.gaps[at - 1].0.saturating_add(self.gaps[at - 1].1) == start {
+        if at > 0 && self.gaps[at - 1].0 + self.gaps[at - 1].1 == start {
             self.gaps[at - 1].1 += self.gaps.remove(at).1;
         }
     }

@@ -37,6 +37,11 @@ impl Plan {
     ) -> Result<(), Fault> {
         results.resize_with(self.results.len(), || None);
         let mut acquire = || -> Result<(), OutOfMemory> {
+            // Where regions end can be counted then.
+            let bytes = self.within();
+            if bytes > isize::MAX as usize {
+                return Err(OutOfMemory { bytes });
+            }
             self.script().reserve(memory)?;
             for (number, (result, kept)) in results.iter_mut().zip(&self.results).enumerate() {
                 let fits = |storage: &AnyStorage| {

@@ -167,6 +167,10 @@ impl Update {
         let written = self.writes.iter().map(|&vector| -> SliceMut<'_> {
             T::erase::<SlicesMut<'_>>(std::mem::take(&mut vectors[vector]))
         });
+        // There is room after the first time.
+        if let Err(error) = self.script.reserve(&mut self.memory) {
+            panic!("{error}");
+        }
         self.script.frame(&mut self.memory, read, written).run(0);
     }
 }

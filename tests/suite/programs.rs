@@ -256,7 +256,17 @@ fn values_that_are_too_large_are_errors_that_name_their_bytes() {
     let program = program.expect("a size that can be counted");
     let error = program.run([&Tensor::ones([4, 1])]).expect_err("too large");
     assert_eq!(error.kind(), ErrorKind::Memory);
-    // Several, whose sum cannot be counted any more.
+    // Several, whose sum cannot be counted any more, within the run and as results.
+    let program = Program::record([ProgramInput::<f32>::batch([1])], |[x]| {
+        let wide = x.tape().full([1, HUGE << 6], 0.5f32);
+        let products = (0..8).map(|k| (x * k as f32).matmul(wide));
+        [products.reduce(|a, b| a + b).expect("some").sum()]
+    });
+    let program = program.expect("sizes that can be counted");
+    let error = program
+        .run([&Tensor::ones([10, 1])])
+        .expect_err("too large");
+    assert_eq!(error.kind(), ErrorKind::Memory);
     let program = Program::record([ProgramInput::<f32>::batch([])], |[x]| {
         let huge = x.tape().full([HUGE << 9], 1.0f32) * x.sum();
         std::array::from_fn::<_, 20, _>(|k| huge * k as f32)
