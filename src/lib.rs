@@ -24,6 +24,7 @@ pub mod optim;
 mod param;
 mod program;
 mod random;
+pub mod scalar;
 mod shape;
 mod tape;
 mod tensor;
@@ -67,3 +68,8 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The programs of the page on the scalar tape, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/scalar.md")]
+struct ScalarPage;

@@ -12,6 +12,7 @@ mod suite {
     mod program;
     mod programs;
     mod sample;
+    mod scalar;
     mod table;
     #[cfg(feature = "parallel")]
     mod threads;

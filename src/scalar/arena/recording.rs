@@ -1,0 +1,124 @@
+//! What is recorded beside operations, and buffers that a tape keeps.
+
+use super::super::active::Scalar;
+use super::super::real::Real;
+use super::side::{Call, Rule, Special};
+use super::{Hold, LEAF, Node, SPECIAL, record};
+
+impl<T: Real> Hold<T> {
+    /// An empty buffer of handles, to be given back.
+    pub(in crate::scalar) fn take_handles(&self) -> Vec<Scalar<T>> {
+        self.arena().handles.pop().unwrap_or_default()
+    }
+
+    pub(in crate::scalar) fn give_handles(&self, mut handles: Vec<Scalar<T>>) {
+        handles.clear();
+        self.arena().handles.push(handles);
+    }
+
+    /// A buffer of numbers, to be given back.
+    pub(in crate::scalar) fn take_buffer(&self) -> Vec<T> {
+        std::mem::take(&mut self.arena().buffer)
+    }
+
+    pub(in crate::scalar) fn give_buffer(&self, mut buffer: Vec<T>) {
+        buffer.clear();
+        self.arena().buffer = buffer;
+    }
+
+    /// Bytes in use by what is recorded.
+    pub(in crate::scalar) fn bytes(&self) -> usize {
+        let arena = self.arena();
+        self.nodes() * size_of::<Node<T>>()
+            + arena.specials.len() * size_of::<Special<T>>()
+            + arena.operands.len() * (size_of::<u32>() + size_of::<T>())
+            + arena
+                .calls
+                .iter()
+                .map(|call| call.inputs.len() * size_of::<(u32, T)>())
+                .sum::<usize>()
+    }
+
+    /// Records a variable.
+    #[inline]
+    #[track_caller]
+    pub(in crate::scalar) fn leaf(&self, value: T) -> u32 {
+        let node = record("var", self.tag.get(), [SPECIAL, LEAF], [value, T::zero()]);
+        let arena = self.arena();
+        if node == arena.leaves {
+            arena.leaves += 1;
+        } else {
+            arena.kept.push(node);
+        }
+        node
+    }
+
+    /// Records that the derivative by an intermediate result will be asked for.
+    #[track_caller]
+    pub(in crate::scalar) fn watch(&self, node: u32, weight: T, value: T) -> u32 {
+        self.special(
+            "watch",
+            Special::Watch {
+                node,
+                weight,
+                value,
+            },
+            true,
+        )
+    }
+
+    #[track_caller]
+    fn special(&self, operation: &'static str, special: Special<T>, kept: bool) -> u32 {
+        let index = self.arena().specials.len() as u32;
+        let node = record(operation, self.tag.get(), [SPECIAL, index], [T::zero(); 2]);
+        let arena = self.arena();
+        arena.specials.push(special);
+        if kept {
+            arena.kept.push(node);
+        }
+        node
+    }
+
+    /// Records a function with its rule; the node of its first result, which the others follow.
+    #[track_caller]
+    pub(in crate::scalar) fn call(
+        &self,
+        inputs: Vec<(u32, T)>,
+        outputs: u32,
+        rule: Rule<T>,
+    ) -> u32 {
+        let function = self.arena().calls.len();
+        let node = self.special("custom_vjp", Special::Call { function, outputs }, false);
+        for _ in 0..outputs {
+            self.special("custom_vjp", Special::Output, false);
+        }
+        self.arena().calls.push(Call { inputs, rule });
+        node + 1
+    }
+
+    /// The variables beyond the first ones and the watched results, in order.
+    pub(in crate::scalar) fn kept(&self) -> Vec<u32> {
+        self.arena().kept.clone()
+    }
+
+    /// How many nodes from the first on are variables.
+    pub(in crate::scalar) fn leaves(&self) -> u32 {
+        self.arena().leaves
+    }
+
+    /// The value of a variable or a watched result.
+    #[inline]
+    pub(in crate::scalar) fn kept_value(&self, node: u32) -> Option<T> {
+        let Node {
+            operands, first, ..
+        } = *self.written().get(node as usize)?;
+        match operands {
+            [SPECIAL, LEAF] => Some(first),
+            [SPECIAL, index] => match self.arena().specials.get(index as usize) {
+                Some(Special::Watch { value, .. }) => Some(*value),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}

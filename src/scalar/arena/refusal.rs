@@ -1,0 +1,58 @@
+//! Scalars that an operation must not use: what is checked, and what the panics say.
+
+use super::{SLOTS, TABLE};
+
+/// Panics unless `tag` is that of a live tape of this thread that may grow.
+#[inline(always)]
+#[track_caller]
+pub(in crate::scalar) fn check(operation: &'static str, tag: u32) {
+    if !TABLE.with(|table| table[tag as usize % SLOTS].tag.get() == tag) {
+        stale(operation, tag);
+    }
+}
+
+/// [`check`] where nothing is recorded and the tape is not needed: in builds with debug assertions only, since it would
+/// cost as much as the operation.
+#[inline(always)]
+#[track_caller]
+pub(in crate::scalar) fn check_in_debug(operation: impl FnOnce() -> &'static str, tag: u32) {
+    if cfg!(debug_assertions) && tag != 0 {
+        check(operation(), tag);
+    }
+}
+
+#[cold]
+#[track_caller]
+fn stale(operation: &'static str, tag: u32) -> ! {
+    let slot = tag as usize % SLOTS;
+    let arena = TABLE.with(|table| (table[slot].tag.get(), table[slot].arena.get()));
+    if arena.0 == 0 && !arena.1.is_null() {
+        panic!(
+            "{operation}: the tape is in the middle of its sweep; a rule works on plain numbers"
+        );
+    }
+    panic!("{operation}: the tape of the scalar was reset or dropped, or is one of another thread");
+}
+
+/// Panics: two tapes met.
+#[cold]
+#[inline(never)]
+#[track_caller]
+pub(in crate::scalar) fn mixed(operation: &'static str, a: u32, b: u32) -> ! {
+    for tag in [a, b] {
+        if !TABLE.with(|table| table[tag as usize % SLOTS].tag.get() == tag) {
+            stale(operation, tag);
+        }
+    }
+    panic!(
+        "{operation}: scalars of two tapes; what is constant to one of them enters by its value"
+    );
+}
+
+/// Panics: a scalar's tag is right, and its node is not.
+#[cold]
+#[inline(never)]
+#[track_caller]
+pub(in crate::scalar) fn reused_tag() -> ! {
+    panic!("sweep: a scalar of a tape that was reset 2^25 tapes ago was used");
+}

@@ -1,0 +1,269 @@
+//! Truncated Taylor series: derivatives of any order along a direction, in one pass.
+
+mod rules;
+
+use smallvec::SmallVec;
+
+use super::number::names::*;
+use super::parts::real_by_parts;
+use rules::{angle, composed, divided, exponential, linear, multiplied, power, root, solved};
+
+/// A function of one parameter `t`, as the first `K` coefficients of its Taylor series at `t = 0`: the value, the
+/// derivative, half the second derivative, ….
+///
+/// Arithmetic on it is that of series, truncated: each elementary function has a recurrence of `K^2` steps, in a few cases
+/// `K^3`, where nested numbers of first order would take `2^K`. At kinks the series is that of the branch taken, as for the other number types.
+///
+/// # Source
+/// A. Griewank and A. Walther, Evaluating Derivatives (2nd edition, 2008), chapter 13.
+///
+/// ```
+/// use wengert::scalar::Taylor;
+/// let t = Taylor::<f64, 5>::variable(0.0);
+/// assert_eq!((1.0 / (1.0 - t)).coefficients(), [1.0, 1.0, 1.0, 1.0, 1.0]);
+/// assert_eq!((1.0 / (1.0 - t)).derivatives(), [1.0, 1.0, 2.0, 6.0, 24.0]);
+/// ```
+#[derive(Clone, Copy)]
+pub struct Taylor<T, const K: usize> {
+    c: [T; K],
+}
+
+impl<T: Real, const K: usize> Taylor<T, K> {
+    /// The series with these coefficients.
+    #[inline]
+    pub fn new(coefficients: [T; K]) -> Self {
+        const { assert!(K > 0, "a series has a value") };
+        Taylor { c: coefficients }
+    }
+
+    /// A series without higher coefficients.
+    #[inline]
+    pub fn constant(value: T) -> Self {
+        let mut c = [T::zero(); K];
+        c[0] = value;
+        Taylor::new(c)
+    }
+
+    /// `value + t`.
+    #[inline]
+    pub fn variable(value: T) -> Self {
+        Taylor::along(value, T::one())
+    }
+
+    /// `value + slope t`.
+    #[inline]
+    fn along(value: T, slope: T) -> Self {
+        let mut x = Taylor::constant(value);
+        if let Some(first) = x.c.get_mut(1) {
+            *first = slope;
+        }
+        x
+    }
+
+    /// The value at `t = 0`.
+    #[inline]
+    pub fn value(self) -> T {
+        self.c[0]
+    }
+
+    /// The coefficients.
+    #[inline]
+    pub fn coefficients(self) -> [T; K] {
+        self.c
+    }
+
+    /// The derivatives of order 0 to `K - 1`: the coefficients, times factorials.
+    pub fn derivatives(self) -> [T; K] {
+        let mut factorial = T::one();
+        std::array::from_fn(|k| {
+            if k > 1 {
+                factorial *= literal::<T>(k as f64);
+            }
+            self.c[k] * factorial
+        })
+    }
+
+    /// The same series from the first order on, with another value.
+    #[inline]
+    fn with_value(mut self, value: T) -> Self {
+        self.c[0] = value;
+        self
+    }
+
+    fn has_no_effect(self) -> bool {
+        self.c.iter().all(|c| c.is_exactly_zero())
+    }
+
+    fn is_same(self, other: Self) -> bool {
+        let mut pairs = self.c.iter().zip(&other.c);
+        pairs.all(|(a, b)| a.is_identical(*b))
+    }
+}
+
+/// The derivatives of order 0 to `K - 1` of a function along a direction: those of `f(x + t direction)` by `t` at `t = 0`.
+///
+/// They are derivatives, not coefficients of the series: the last is that of order `K - 1`, not divided by a factorial.
+///
+/// # Panics
+/// If `direction` is not as long as `x`.
+///
+/// ```
+/// let derivatives = wengert::scalar::taylor::<f64, 4>(|x| x[0] * x[0] * x[1], &[3.0, 4.0], &[1.0, 1.0]);
+/// assert_eq!(derivatives, [36.0, 33.0, 20.0, 6.0]);
+/// ```
+#[track_caller]
+pub fn taylor<T: Real, const K: usize>(
+    f: impl FnOnce(&[Taylor<T, K>]) -> Taylor<T, K>,
+    x: &[T],
+    direction: &[T],
+) -> [T; K] {
+    assert!(
+        x.len() == direction.len(),
+        "taylor: {} variables and a direction of {}",
+        x.len(),
+        direction.len()
+    );
+    let pairs = x.iter().zip(direction);
+    let x: SmallVec<[Taylor<T, K>; 8]> = pairs.map(|(&x, &d)| Taylor::along(x, d)).collect();
+    f(&x).derivatives()
+}
+
+impl<T: Real, const K: usize> Number for Taylor<T, K> {
+    type Inner = T;
+
+    #[inline]
+    fn lift(value: T) -> Self {
+        Taylor::constant(value)
+    }
+    #[inline]
+    fn inner(self) -> T {
+        self.c[0]
+    }
+    fn is_lifted(self) -> bool {
+        self.c[1..].iter().all(|c| c.is_exactly_zero())
+    }
+    fn unary(self, function: Unary, value: T, partial: T) -> Self {
+        if self.is_lifted() {
+            return Taylor::constant(value);
+        }
+        let one = Self::one();
+        let constant = |x: f64| Self::lift(literal::<T>(x));
+        // The function of which this series is the derivative by its argument.
+        let integral = |slope: Self| solved(self, value, |_| slope.with_value(partial));
+        match function {
+            Unary::Neg | Unary::Abs | Unary::ToDegrees | Unary::ToRadians | Unary::Fract => {
+                linear(value, (self, partial), (one, T::zero()))
+            }
+            Unary::Recip => divided(one, self, value),
+            Unary::Sqrt => root(self, value),
+            Unary::Cbrt => power(self, literal::<T>(3.0).recip(), value),
+            Unary::Exp => exponential(self, value),
+            Unary::Exp2 => exponential(self * Self::lift(T::LN_2()), value),
+            Unary::ExpM1 => exponential(self, partial).with_value(value),
+            Unary::Ln => integral(self.recip()),
+            Unary::Log2 => integral((self * Self::lift(T::LN_2())).recip()),
+            Unary::Log10 => integral((self * Self::lift(T::LN_10())).recip()),
+            Unary::Ln1p => integral((one + self).recip()),
+            Unary::Sin => self.circular(value, partial).0,
+            Unary::Cos => self.circular(-partial, value).1,
+            Unary::Tan => solved(self, value, |y| one + y * y),
+            Unary::Asin => integral(((one - self) * (one + self)).sqrt().recip()),
+            Unary::Acos => integral(-((one - self) * (one + self)).sqrt().recip()),
+            Unary::Atan => integral((one + self * self).recip()),
+            Unary::Sinh => self.hyperbolic(value, partial).0,
+            Unary::Cosh => self.hyperbolic(partial, value).1,
+            Unary::Tanh => solved(self, value, |y| (one - y) * (one + y)),
+            Unary::Asinh => integral((one + self * self).sqrt().recip()),
+            Unary::Acosh => integral(((self - one).sqrt() * (self + one).sqrt()).recip()),
+            Unary::Atanh => integral(((one - self) * (one + self)).recip()),
+            Unary::Erf => integral(Self::lift(T::FRAC_2_SQRT_PI()) * (-(self * self)).exp()),
+            Unary::Erfc => integral(-Self::lift(T::FRAC_2_SQRT_PI()) * (-(self * self)).exp()),
+            Unary::Gamma => exponential(self.ln_gamma(), value),
+            Unary::LnGamma => integral(self.digamma()),
+            Unary::Sigmoid => solved(self, value, |y| y * (one - y)),
+            Unary::Softplus => integral(self.sigmoid()),
+            Unary::Powi(0) => Self::lift(value),
+            Unary::Powi(n) if self.c[0].primal().is_zero() => self.repeated(n).with_value(value),
+            Unary::Powi(n) => power(self, constant(f64::from(n)).c[0], value),
+            Unary::Polygamma(n) => {
+                let mut factorial = T::one();
+                composed(self, |k| {
+                    factorial *= literal::<T>(k.max(1) as f64);
+                    self.c[0].polygamma(n + k as u32) / factorial
+                })
+            }
+        }
+    }
+    #[track_caller]
+    fn binary(function: Binary, value: T, (a, da): (Self, T), (b, db): (Self, T)) -> Self {
+        match function {
+            Binary::Mul => multiplied(a, b),
+            Binary::Div => divided(a, b, value),
+            Binary::Powf if b.is_lifted() => a.raised(b.c[0], value),
+            Binary::Powf => exponential(a.ln() * b, value),
+            Binary::Atan2 => angle(a, b, value),
+            Binary::Hypot if !value.primal().is_zero() => root(a * a + b * b, value),
+            _ => linear(value, (a, da), (b, db)),
+        }
+    }
+    fn wide(value: T, _: usize, _: impl Fn(usize) -> (Self, T)) -> Self {
+        unreachable!("functions of many numbers are taken apart: {value}")
+    }
+    #[track_caller]
+    fn multiply_add(self, a: Self, b: Self, value: T) -> Self {
+        (self * a + b).with_value(value)
+    }
+}
+
+impl<T: Real, const K: usize> Taylor<T, K> {
+    /// A whole power by products, which are in order at 0.
+    fn repeated(self, n: i32) -> Self {
+        let (mut base, mut rest, mut product) = (self, n.unsigned_abs(), Self::one());
+        while rest > 0 {
+            if rest % 2 == 1 {
+                product = multiplied(product, base);
+            }
+            base = multiplied(base, base);
+            rest /= 2;
+        }
+        if n < 0 { product.recip() } else { product }
+    }
+
+    /// A power with a constant exponent.
+    fn raised(self, exponent: T, value: T) -> Self {
+        if self.is_lifted() || exponent.is_exactly_zero() {
+            return Self::lift(value);
+        }
+        if !self.c[0].primal().is_zero() {
+            return power(self, exponent, value);
+        }
+        // At 0 each derivative is a power of 0 itself.
+        let mut binomial = T::one();
+        composed(self, |k| {
+            let order = literal::<T>(k as f64);
+            if k > 0 {
+                binomial *= (exponent - order + T::one()) / order;
+            }
+            if binomial.is_exactly_zero() {
+                T::zero()
+            } else {
+                binomial * self.c[0].powf(exponent - order)
+            }
+        })
+        .with_value(value)
+    }
+}
+
+impl<T: Real, const K: usize> Debug for Taylor<T, K> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Taylor")
+            .field("coefficients", &self.c)
+            .finish()
+    }
+}
+
+number!([T: Real, const K: usize] Taylor<T, K>, T);
+real_by_parts!([T: Real, const K: usize] Taylor<T, K>, T);
+
+#[cfg(test)]
+mod tests;
