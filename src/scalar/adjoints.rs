@@ -14,7 +14,7 @@ pub(super) struct Found<T> {
     pub(super) adjoint: T,
 }
 
-/// The derivatives that a sweep of a [`Tape`] found, by all its variables and watched results.
+/// The derivatives that a sweep of a [`Tape`](super::Tape) found, by all its variables and watched results.
 ///
 /// They are kept apart from the tape, which may be swept again.
 ///

@@ -180,7 +180,10 @@ pub(super) fn record<T: Real>(
 ) -> u32 {
     match append(tag, operands, partials) {
         Some(node) => node,
-        None => record_slowly(operation, tag, operands, partials),
+        None => {
+            let ([i, j], [first, second]) = (operands, partials);
+            record_slowly(operation, tag, i, j, first, second)
+        }
     }
 }
 
@@ -191,12 +194,14 @@ pub(super) fn record<T: Real>(
 fn record_slowly<T: Real>(
     operation: &'static str,
     tag: u32,
-    operands: [u32; 2],
-    partials: [T; 2],
+    i: u32,
+    j: u32,
+    first: T,
+    second: T,
 ) -> u32 {
     check(operation, tag);
     grow::<T>(operation, tag);
-    match append(tag, operands, partials) {
+    match append(tag, [i, j], [first, second]) {
         Some(node) => node,
         None => unreachable!("a slot that has grown has room"),
     }
