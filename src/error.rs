@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Io,
     /// There is not as much memory as is needed.
     Memory,
+    /// An iteration did not converge.
+    Convergence,
 }
 
 /// What could not be allocated.

@@ -28,7 +28,7 @@ pub mod scalar;
 mod shape;
 mod tape;
 mod tensor;
-mod transform;
+pub mod transform;
 
 pub use element::{
     Any, AnyNumber, Dtype, Element, Family, Float, Number, Numbers, Slice, SliceMut, Slices,
@@ -48,8 +48,8 @@ pub use program::{
 pub use random::rng;
 pub use shape::{Axes, Layout, Shape};
 pub use tape::{
-    AnyVar, Binary, Elementwise, Input, Operation, Output, Pullback, Reads, Tape, TapeRef, Ternary,
-    Unary, Var,
+    AnyVar, Batch, Binary, Elementwise, Input, Operation, Output, Pullback, Reads, Tape, TapeRef,
+    Ternary, Unary, Var,
 };
 pub use tensor::{AnyTensor, Iter, Tensor, Tensors};
 pub use transform::{Gradients, Step, value_and_grad, value_and_grad_with};

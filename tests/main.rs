@@ -16,5 +16,11 @@ mod suite {
     mod table;
     #[cfg(feature = "parallel")]
     mod threads;
+    mod transforms;
+    mod transforms_checkpoint;
+    mod transforms_custom;
+    mod transforms_implicit;
+    mod transforms_models;
+    mod transforms_scan;
     mod trouble;
 }

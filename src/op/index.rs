@@ -7,7 +7,7 @@ use crate::element::{
 use crate::kernel::copy::copy_strided;
 use crate::kernel::index;
 use crate::shape::{Shape, or_panic, resolve_axis};
-use crate::tape::{AnyVar, Input, Op, Operation, Output, Pullback, Reads, Var, same};
+use crate::tape::{AnyVar, Batch, Input, Op, Operation, Output, Pullback, Reads, Var, same};
 use crate::tensor::Tensor;
 use std::any::Any;
 
@@ -47,6 +47,16 @@ impl Operation for Gather {
             let zeros = ct.tape().full(shape, T::ZERO);
             zeros.scatter_add(self.axis as isize, pullback.inputs[1].assume(), ct).erase()
         })
+    }
+
+    fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
+        let axis = self.axis + 1;
+        let inputs = batch.all();
+        Some(inputs[0].tape().record(Gather { axis }, &inputs))
+    }
+
+    fn is_differentiable(&self, k: usize) -> bool {
+        k == 0
     }
 
     fn reads(&self) -> Reads {
@@ -122,6 +132,16 @@ impl Operation for ScatterAdd {
         })
     }
 
+    fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
+        let axis = self.axis + 1;
+        let inputs = batch.all();
+        Some(inputs[0].tape().record(ScatterAdd { axis }, &inputs))
+    }
+
+    fn is_differentiable(&self, k: usize) -> bool {
+        k != 1
+    }
+
     fn reads(&self) -> Reads {
         Reads::INPUTS
     }
@@ -167,6 +187,22 @@ impl Operation for IndexSelect {
             .cotangent
             .tape
             .record(adjoint, &[pullback.cotangent, pullback.inputs[1]])
+    }
+
+    fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
+        let axis = self.axis + 1;
+        let source = batch.whole(0);
+        let tape = source.tape();
+        if !batch.differs(1) {
+            return Some(tape.record(IndexSelect { axis }, &[source, batch.inputs[1]]));
+        }
+        let count = batch.example(1)[0];
+        let index = along(batch.input(1), axis, &source.shape().with_size(axis, count));
+        Some(tape.record(Gather { axis }, &[source, index]))
+    }
+
+    fn is_differentiable(&self, k: usize) -> bool {
+        k == 0
     }
 
     fn reads(&self) -> Reads {
@@ -219,6 +255,26 @@ impl Operation for IndexAdd {
             .record(adjoint, &[pullback.cotangent, pullback.inputs[1]])
     }
 
+    fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
+        let axis = self.axis + 1;
+        let source = batch.whole(0);
+        let (tape, shape) = (source.tape(), source.shape());
+        if !batch.differs(1) {
+            let behind = IndexAdd { axis, ..*self };
+            return Some(tape.record(behind, &[source, batch.inputs[1]]));
+        }
+        let index = along(batch.input(1), axis, &shape);
+        let sizes = shape.with_size(axis, self.size);
+        let zeros = with_number!(source.dtype(), T => {
+            tape.full(sizes, <T as Element>::ZERO).erase()
+        });
+        Some(tape.record(ScatterAdd { axis }, &[zeros, index, source]))
+    }
+
+    fn is_differentiable(&self, k: usize) -> bool {
+        k == 0
+    }
+
     fn reads(&self) -> Reads {
         Reads::INPUTS
     }
@@ -256,6 +312,16 @@ impl Operation for OneHot {
         unreachable!("an index has no cotangent")
     }
 
+    fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
+        let index = batch.whole(0);
+        let (classes, dtype) = (self.classes, self.dtype);
+        Some(index.tape().record(OneHot { classes, dtype }, &[index]))
+    }
+
+    fn is_differentiable(&self, _k: usize) -> bool {
+        false
+    }
+
     fn reads(&self) -> Reads {
         Reads::NOTHING
     }
@@ -263,6 +329,13 @@ impl Operation for OneHot {
     fn is_same(&self, other: &dyn Operation) -> bool {
         same(self, other)
     }
+}
+
+/// One list of indices for each example of a batch, as an index of each element of `shape` along `axis`.
+fn along(index: Var<i64>, axis: usize, shape: &Shape) -> AnyVar {
+    let size = |a: usize| if a == 0 || a == axis { shape[a] } else { 1 };
+    let sizes: Shape = (0..shape.rank()).map(size).collect();
+    index.reshape(sizes).expand(shape).erase()
 }
 
 /// Whether `index` lies within `shape` along every axis, but perhaps one.

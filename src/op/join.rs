@@ -4,7 +4,7 @@ use super::table::{Domain, Row, Shapes, row};
 use crate::element::{Dtype, Element, Number, with_dtype};
 use crate::kernel::place::place;
 use crate::shape::{Layout, Shape, or_panic, resolve_axis, resolve_insertion, resolve_split};
-use crate::tape::{AnyVar, Input, Operation, Output, Pullback, Reads, Var, same};
+use crate::tape::{AnyVar, Batch, Input, Operation, Output, Pullback, Reads, Var, same};
 
 /// Inputs one after another along an axis.
 #[derive(Debug, PartialEq)]
@@ -60,6 +60,12 @@ impl Operation for Concat {
         with_dtype!(pullback.dtype, T => {
             pullback.cotangent.assume::<T>().slice(self.axis as isize, range).erase()
         })
+    }
+
+    fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
+        let axis = self.axis + 1;
+        let inputs = batch.all();
+        Some(inputs[0].tape().record(Concat { axis }, &inputs))
     }
 
     fn reads(&self) -> Reads {
@@ -131,6 +137,15 @@ impl Operation for Dilate {
             let ct = pullback.cotangent.assume::<T>();
             ct.slice_step(self.axis as isize, self.before as isize..end as isize, self.gap + 1).erase()
         })
+    }
+
+    fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
+        let behind = Dilate {
+            axis: self.axis + 1,
+            ..*self
+        };
+        let input = batch.whole(0);
+        Some(input.tape().record(behind, &[input]))
     }
 
     fn reads(&self) -> Reads {

@@ -5,7 +5,7 @@ use crate::element::{Dtype, Number, with_float, with_number};
 use crate::kernel::matmul::{Matrix, matmul, matmul_batch};
 use crate::shape::{Layout, Shape};
 use crate::tape::{
-    AnyVar, Called, Graph, Input, Op, Operation, Output, Pullback, Reads, Var, View, same,
+    AnyVar, Batch, Called, Graph, Input, Op, Operation, Output, Pullback, Reads, Var, View, same,
 };
 use std::cell::Ref;
 
@@ -174,6 +174,11 @@ impl Operation for Matmul {
         })
     }
 
+    fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
+        let dtype = batch.inputs[0].dtype();
+        Some(with_number!(dtype, T => self.of_batch::<T>(batch).erase()))
+    }
+
     fn reads(&self) -> Reads {
         Reads::INPUTS
     }
@@ -184,6 +189,56 @@ impl Operation for Matmul {
 }
 
 impl Matmul {
+    /// The products of a batch of factors, or of one factor with a batch of others.
+    fn of_batch<T: Number>(&self, batch: &Batch<'_>) -> Var<T> {
+        let examples = [batch.example(0), batch.example(1)];
+        let ranks = [examples[0].rank(), examples[1].rank()];
+        // Sizes of 1 stand between the axis of the batch and those of a factor that has fewer axes than the other.
+        let rank = ranks[0].max(ranks[1]);
+        let factor = |k: usize| {
+            let of = batch.input::<T>(k);
+            let aligned = if batch.differs(k) && ranks[k] < rank {
+                let ones = std::iter::repeat_n(1, rank - ranks[k]);
+                let sizes = [batch.size()].into_iter().chain(ones);
+                of.reshape(sizes.chain(examples[k].iter().copied()).collect::<Shape>())
+            } else {
+                of
+            };
+            Factor {
+                of: aligned,
+                transposed: self.transposed[k],
+            }
+        };
+        let (a, b) = (factor(0), factor(1));
+        let [rows, inner] = sides(&examples[0], a.transposed);
+        let columns = sides(&examples[1], b.transposed)[1];
+        if inner == 1 {
+            // An outer product has nothing to sum over: elementwise it joins the pass of what reads it, and need not be stored. That
+            // is what the gradients of weights are for single examples.
+            let side = |of: Var<T>, sizes: [usize; 2]| {
+                let front = Shape::from(&of.shape()[..of.rank() - 2]);
+                of.reshape(with_batch(&front, &Shape::from(sizes)))
+            };
+            return side(a.of, [rows, 1]) * side(b.of, [1, columns]);
+        }
+        match (batch.differs(0), batch.differs(1)) {
+            // One right factor for all: the batch is more rows of one product.
+            (true, false) if ranks[1] == 2 && (!a.transposed || rows == 1) => {
+                let shape = a.of.shape();
+                let front = Shape::from(&shape[..shape.rank() - 2]);
+                let left = a.of.reshape([front.size() * rows, inner]);
+                let product = Factor::plain(left).times(b);
+                product.reshape(with_batch(&front, &Shape::from([rows, columns])))
+            }
+            // One left factor for all columns: they are rows of the transposed product.
+            (false, true) if ranks == [2, 2] && columns == 1 => {
+                let right = Factor::plain(b.of.reshape([batch.size(), inner]));
+                right.times(a.t()).reshape([batch.size(), rows, 1])
+            }
+            _ => a.times(b),
+        }
+    }
+
     fn products<T: Number>(&self, a: &Input<'_>, b: &Input<'_>, out: &mut [T]) {
         if out.is_empty() {
             return;

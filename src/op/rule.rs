@@ -5,9 +5,7 @@ use super::{index, reduce, view};
 use crate::element::{Any, AnyNumber, Element, Float, Numbers, with_float};
 use crate::kernel::reduce::Reduction;
 use crate::shape::{Shape, few};
-use crate::tape::{
-    AnyVar, Called, Elementwise, Graph, Node, Op, Pullback, SharedShape, TapeRef, Var, View,
-};
+use crate::tape::{AnyVar, Called, Elementwise, Graph, Node, Op, Pullback, SharedShape, Var, View};
 use std::cell::RefCell;
 
 /// The part of a node that its rule needs, apart from the tape.
@@ -28,6 +26,15 @@ impl Rule {
             Op::Reduce(reduction, axes) => Rule::Reduce(*reduction, axes.clone()),
             Op::Call(operation) => Rule::Call(operation.clone()),
             Op::Leaf | Op::Fill(_) => Rule::View(View::Alias),
+        }
+    }
+
+    /// Whether a derivative with respect to input `k` exists.
+    #[inline]
+    pub fn is_differentiable(&self, k: usize) -> bool {
+        match self {
+            Rule::Call(operation) => operation.is_differentiable(k),
+            _ => true,
         }
     }
 
@@ -77,17 +84,20 @@ fn like(variable: AnyVar, number: AnyNumber) -> AnyVar {
 /// if it is known to be zero everywhere.
 #[inline]
 pub(crate) fn conform(
-    tape: TapeRef,
     graph: &RefCell<Graph>,
+    of: AnyVar,
     share: AnyVar,
-    input: u32,
+    (k, input): (usize, u32),
 ) -> Option<u32> {
     let shape = {
         let graph = graph.borrow();
-        if share.tape != tape {
-            foreign(&graph, input);
+        if share.tape != of.tape {
+            misfit(&graph, of, "a variable of another tape", k, input);
         }
         let node = graph.node(share.index);
+        if node.dtype != graph.node(input).dtype {
+            misfit(&graph, of, &format!("{} elements", node.dtype), k, input);
+        }
         match node.op {
             Op::Fill(Any::F32(0.0)) | Op::Fill(Any::F64(0.0)) => return None,
             _ => {}
@@ -96,17 +106,27 @@ pub(crate) fn conform(
         if node.shape == *shape {
             return Some(share.index);
         }
+        if !shape.broadcasts_to(&node.shape) && !node.shape.broadcasts_to(shape) {
+            misfit(&graph, of, &format!("shape {}", node.shape), k, input);
+        }
         shape.clone()
     };
     let sum = with_float!(share.dtype(), T => reduce_to(share.assume::<T>(), &shape).erase());
     Some(sum.index)
 }
 
+/// Panics because a rule gave what cannot be a cotangent of its input.
 #[cold]
 #[inline(never)]
-fn foreign(graph: &Graph, input: u32) -> ! {
-    let shape = &graph.node(input).shape;
-    panic!("gradient: the rule of an operation on {shape} gave a variable of another tape")
+fn misfit(graph: &Graph, of: AnyVar, given: &str, k: usize, input: u32) -> ! {
+    let (node, input) = (graph.node(of.index), graph.node(input));
+    panic!(
+        "gradient: the rule of {} gave {given} as the cotangent of input {k}, which is {}{} (recorded at {})",
+        node.op.name(),
+        input.dtype,
+        *input.shape,
+        node.location
+    )
 }
 
 #[inline(never)]

@@ -15,9 +15,20 @@ use std::sync::Arc;
 /// Computes `target` apart from every value that the tape holds, but for its leaves.
 pub(super) fn evaluate_alone(graph: &Graph, target: u32) -> Result<Buffer, Fault> {
     let mut values: Vec<Option<Buffer>> = Vec::new();
+    // Nodes that the target does not depend on may have no value at all: those that stand for others.
+    let mut needed = vec![false; target as usize + 1];
+    needed[target as usize] = true;
+    for index in (0..=target).rev() {
+        if needed[index as usize] {
+            for &input in &graph.node(index).inputs {
+                needed[input as usize] = true;
+            }
+        }
+    }
     for index in 0..=target {
         let node = graph.node(index);
         let value = match &node.op {
+            _ if !needed[index as usize] => None,
             Op::Leaf => graph.values[index as usize].clone(),
             _ => Some(compute(graph, node, &values).map_err(|message| Fault {
                 node: index,

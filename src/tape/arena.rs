@@ -5,12 +5,14 @@
 //! an earlier generation is caught.
 
 use super::node::{Node, SharedShape};
+use super::var::AnyVar;
 use crate::element::{Dtype, Element};
 use crate::tensor::{AnyStorage, Buffer, Pool};
 use std::any::Any;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::marker::PhantomData;
 use std::panic::Location;
+use std::rc::Rc;
 
 /// Everything a tape holds.
 #[derive(Default)]
@@ -37,12 +39,24 @@ pub(crate) struct Graph {
     /// The line that the nodes being recorded are attributed to, if not the caller's: nodes of a gradient belong to the
     /// line of the operation they differentiate.
     pub attributed: Option<&'static Location<'static>>,
+    /// Functions that cotangents go through on their way back, by node.
+    pub hooks: Vec<(u32, Hook)>,
+    /// Rules that users gave for parts of a program, by number.
+    pub rules: Vec<UserRule>,
+    /// Whether the cotangents of the walk under way stand for values that are put in their place later.
+    pub symbolic: bool,
     pub pool: Pool,
     /// What a walk backwards knows of the cotangent of each node, kept for the next one.
     pub cotangents: Vec<Cotangent>,
     /// What the executor keeps from run to run.
     pub plans: Option<Box<dyn Any>>,
 }
+
+/// What makes one cotangent of another.
+pub(crate) type Hook = Rc<dyn Fn(AnyVar) -> AnyVar>;
+
+/// What makes the cotangents of inputs of these, the value and its cotangent.
+pub(crate) type UserRule = Rc<dyn Fn(&[AnyVar], AnyVar, AnyVar) -> Vec<AnyVar>>;
 
 /// A number that was recorded: its bits, and its node.
 #[derive(Clone, Copy)]
@@ -86,12 +100,16 @@ impl Graph {
         self.recording = false;
         self.checked = false;
         self.attributed = None;
+        self.hooks.clear();
+        self.rules.clear();
+        self.symbolic = false;
     }
 
     /// Forgets the nodes from number `len` on, to which no handle was given out.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.nodes.truncate(len);
         self.values.truncate(len);
+        self.hooks.retain(|(node, _)| (*node as usize) < len);
         for number in &mut self.numbers {
             if number.is_some_and(|known| known.index as usize >= len) {
                 *number = None;

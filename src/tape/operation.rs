@@ -1,10 +1,13 @@
 //! How an operation is described: its value, and its rule in terms of recorded operations.
 
+use super::batch::Batch;
 use super::var::{AnyVar, Var};
 use crate::element::{Dtype, Element, Instructions, Slice, SliceMut};
+use crate::kernel::copy::copy_strided;
 use crate::kernel::elementwise::{Kernel, Map1, Map2, Map3};
 use crate::shape::{Layout, Shape};
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -363,9 +366,38 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// The element type.
+    pub fn dtype(&self) -> Dtype {
+        self.data.dtype()
+    }
+
     /// Shape, strides and offset.
     pub fn layout(&self) -> &Layout {
         self.layout
+    }
+
+    /// The elements in row-major order: as they lie if they lie so, copied otherwise.
+    ///
+    /// # Panics
+    /// If the elements are not of type `T`.
+    pub fn elements<T: Element>(&self) -> Cow<'a, [T]> {
+        let (storage, size) = (self.storage::<T>(), self.layout.shape().size());
+        if self.layout.is_contiguous() {
+            let start = self.layout.offset();
+            return Cow::Borrowed(&storage[start..start + size]);
+        }
+        let mut elements = vec![T::ZERO; size];
+        self.copy_to(&mut elements);
+        Cow::Owned(elements)
+    }
+
+    /// Copies the elements in row-major order.
+    ///
+    /// # Panics
+    /// If the elements are not of type `T`, or `to` has another length.
+    pub fn copy_to<T: Element>(&self, to: &mut [T]) {
+        let (shape, strides) = (self.layout.shape(), self.layout.strides());
+        copy_strided(self.storage(), shape, strides, self.layout.offset(), to);
     }
 }
 
@@ -432,6 +464,33 @@ pub trait Operation: Any + fmt::Debug + Send + Sync {
     /// Whether [`forward`](Operation::forward) never fails, whatever the values are: then what comes after it may be overwritten
     /// before it.
     fn never_fails(&self) -> bool {
+        false
+    }
+
+    /// Whether the result has a derivative with respect to input `k`. One that has none, as an index, passes no gradient on.
+    fn is_differentiable(&self, k: usize) -> bool {
+        let _ = k;
+        true
+    }
+
+    /// The cotangents of several inputs at once, for a rule whose cotangents have work in common: `wanted` says for which inputs
+    /// they are asked, and there must be as many results. [`vjp`](Operation::vjp) is asked for one after another if this gives
+    /// `None`, as it does unless it is implemented.
+    fn cotangents(&self, pullback: &Pullback<'_>, wanted: &[bool]) -> Option<Vec<Option<AnyVar>>> {
+        let _ = (pullback, wanted);
+        None
+    }
+
+    /// The operation on every example of a batch ([`vmap`](crate::transform::vmap)): the result has the axis of the batch first.
+    /// If this gives `None`, as it does unless it is implemented, the operation is recorded once for each example.
+    fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
+        let _ = batch;
+        None
+    }
+
+    /// Whether the operation knows nodes of the tape that it was recorded on, so that it means nothing on another.
+    #[doc(hidden)]
+    fn is_bound_to_tape(&self) -> bool {
         false
     }
 

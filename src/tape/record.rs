@@ -129,7 +129,7 @@ impl TapeRef {
     /// The graph that all inputs live in, to be changed; panics at the caller's line if one lives elsewhere or nowhere.
     #[inline]
     #[track_caller]
-    fn shared(self, operation: &str, inputs: &[AnyVar]) -> RefMut<'static, Graph> {
+    pub(super) fn shared(self, operation: &str, inputs: &[AnyVar]) -> RefMut<'static, Graph> {
         let arena = self.arena(operation);
         for input in inputs {
             if input.tape != self {
@@ -230,7 +230,10 @@ impl TapeRef {
             "{}: shape {shape} is too large",
             operation.name()
         );
-        let tracked = dtype.is_float() && inputs.iter().any(|i| graph.node(i.index).tracked);
+        let leads = |(k, i): (usize, &AnyVar)| {
+            graph.node(i.index).tracked && operation.is_differentiable(k)
+        };
+        let tracked = dtype.is_float() && inputs.iter().enumerate().any(leads);
         let shape = graph.share(shape);
         let inputs = match *inputs {
             [a, b] => NodeInputs::few([a.index, b.index]),

@@ -1,18 +1,10 @@
 //! Reverse mode: walks the nodes backwards and records the nodes of the gradient.
 
+use super::hook;
 use crate::element::Element;
 use crate::op;
-use crate::tape::{AnyVar, Arena, Cotangent, Graph, NodeInputs, Pullback, Var};
+use crate::tape::{AnyVar, Called, Cotangent, Graph, NodeInputs, Op, Pullback, Var};
 use smallvec::SmallVec;
-
-/// Attributes the nodes recorded while it lives to the lines of the operations they differentiate.
-struct Attribution(&'static Arena);
-
-impl Drop for Attribution {
-    fn drop(&mut self) {
-        self.0.graph.borrow_mut().attributed = None;
-    }
-}
 
 /// For each node from `first` to `last`: [`Cotangent::Absent`] if it depends, through operations that have derivatives,
 /// on one of `wrt`.
@@ -33,6 +25,12 @@ fn dependents(graph: &mut Graph, wrt: &[AnyVar], first: u32, last: u32) -> Vec<C
             NodeInputs::Few(_, inputs) => inputs.iter().any(related),
             NodeInputs::Many(inputs) => inputs.iter().any(related),
         };
+        let leads = leads
+            && match &node.op {
+                Op::Call(operation) => (0..node.inputs.len())
+                    .any(|k| related(&node.inputs[k]) && operation.is_differentiable(k)),
+                _ => true,
+            };
         if leads {
             walk[at] = Cotangent::Absent;
         }
@@ -54,31 +52,47 @@ fn place(walk: &[Cotangent], first: u32, index: u32) -> Option<usize> {
 /// The cotangents of `wrt`, given that of `output`; `None` for a variable that `output` does not depend on.
 ///
 /// Rules are asked only for the inputs that lead to `wrt`, so nothing is recorded in vain.
+#[track_caller]
 pub(crate) fn pull_back(
     output: AnyVar,
     cotangent: AnyVar,
     wrt: &[AnyVar],
 ) -> SmallVec<[Option<AnyVar>; 4]> {
-    let tape = output.tape;
-    let Some(first) = wrt
-        .iter()
-        .map(|v| v.index)
-        .min()
-        .filter(|&first| first <= output.index)
-    else {
+    pull_back_all(&[(output, cotangent)], wrt)
+}
+
+/// As [`pull_back`], from several outputs, each with its cotangent: the sum of their shares.
+#[track_caller]
+pub(crate) fn pull_back_all(
+    outputs: &[(AnyVar, AnyVar)],
+    wrt: &[AnyVar],
+) -> SmallVec<[Option<AnyVar>; 4]> {
+    let (first, last) = (wrt.iter().map(|v| v.index).min(), latest(outputs));
+    let (Some(first), Some(last)) = (first, last) else {
         return SmallVec::from_elem(None, wrt.len());
     };
-    let attribution = Attribution(tape.arena("gradient"));
-    let graph = &attribution.0.graph;
+    if first > last {
+        return SmallVec::from_elem(None, wrt.len());
+    }
+    let tape = outputs[0].0.tape;
+    let attribution = tape.attribute();
+    let graph = &tape.arena("gradient").graph;
     let mut walk = {
         let mut graph = graph.borrow_mut();
         graph.differentiated = true;
-        dependents(&mut graph, wrt, first, output.index)
+        dependents(&mut graph, wrt, first, last)
     };
-    if let Some(last @ Cotangent::Absent) = walk.last_mut() {
-        *last = Cotangent::Given(cotangent.index);
+    for (output, cotangent) in outputs {
+        if let Some(at) = place(&walk, first, output.index) {
+            walk[at] = match walk[at] {
+                Cotangent::Given(sum) => {
+                    Cotangent::Given(op::accumulate(tape.var(sum), *cotangent).index)
+                }
+                _ => Cotangent::Given(cotangent.index),
+            };
+        }
     }
-    let mut near = [output; 3];
+    let mut near = [outputs[0].0; 3];
     for at in (0..walk.len()).rev() {
         let state = walk[at];
         if let Cotangent::Unrelated | Cotangent::Absent = state {
@@ -87,7 +101,7 @@ pub(crate) fn pull_back(
         let index = first + at as u32;
         let mut borrowed = graph.borrow_mut();
         let node = borrowed.node(index);
-        let Cotangent::Given(cotangent) = state else {
+        let Cotangent::Given(mut cotangent) = state else {
             for &input in &node.inputs {
                 if let Some(to) = place(&walk, first, input)
                     && walk[to] == Cotangent::Absent
@@ -110,21 +124,38 @@ pub(crate) fn pull_back(
                 &many
             }
         };
-        let rule = op::Rule::of(node);
+        let (rule, dtype) = (op::Rule::of(node), node.dtype);
+        let location = node.location;
+        borrowed.attributed = Some(location);
+        let hooked = !borrowed.hooks.is_empty();
+        drop(borrowed);
+        if hooked {
+            cotangent = hook::apply(tape, index, cotangent);
+            walk[at] = Cotangent::Given(cotangent);
+        }
         let pullback = Pullback {
             inputs,
             output: tape.var(index),
             cotangent: tape.var(cotangent),
-            dtype: node.dtype,
+            dtype,
         };
-        let location = node.location;
-        borrowed.attributed = Some(location);
-        drop(borrowed);
+        let joint = match &rule {
+            op::Rule::Call(operation) => together(operation, &pullback, &walk, first),
+            _ => None,
+        };
         for (k, input) in inputs.iter().enumerate() {
             let Some(to) = place(&walk, first, input.index) else {
                 continue;
             };
-            let share = op::conform(tape, graph, rule.vjp(&pullback, k), input.index);
+            if !rule.is_differentiable(k) {
+                continue;
+            }
+            let share = match &joint {
+                Some(shares) => shares[k],
+                None => Some(rule.vjp(&pullback, k)),
+            };
+            let share = share
+                .and_then(|share| op::conform(graph, pullback.output, share, (k, input.index)));
             walk[to] = match (walk[to], share) {
                 (Cotangent::Given(sum), Some(share)) => {
                     let sum = op::accumulate(tape.var(sum), tape.var(share));
@@ -136,6 +167,7 @@ pub(crate) fn pull_back(
             };
         }
     }
+    drop(attribution);
     let found = |v: &AnyVar| {
         let at = place(&walk, first, v.index)?;
         match walk[at] {
@@ -148,6 +180,36 @@ pub(crate) fn pull_back(
     wrt.iter().for_each(|v| cotangents.push(found(v)));
     graph.borrow_mut().cotangents = walk;
     cotangents
+}
+
+/// The index of the last output.
+fn latest(outputs: &[(AnyVar, AnyVar)]) -> Option<u32> {
+    outputs.iter().map(|(output, _)| output.index).max()
+}
+
+/// The cotangents of all inputs of an operation that computes them together.
+#[inline(never)]
+fn together(
+    operation: &Called,
+    pullback: &Pullback<'_>,
+    walk: &[Cotangent],
+    first: u32,
+) -> Option<Vec<Option<AnyVar>>> {
+    let wanted = |(k, input): (usize, &AnyVar)| {
+        place(walk, first, input.index).is_some() && operation.is_differentiable(k)
+    };
+    let inputs = pullback.inputs.iter().enumerate();
+    let wanted: SmallVec<[bool; 4]> = inputs.map(wanted).collect();
+    let cotangents = operation.cotangents(pullback, &wanted)?;
+    assert!(
+        cotangents.len() == wanted.len(),
+        "gradient: the rule of {} gave {} cotangents for {} inputs ({:?})",
+        operation.name(),
+        cotangents.len(),
+        wanted.len(),
+        pullback.output
+    );
+    Some(cotangents)
 }
 
 impl<T: Element> Var<T> {
@@ -278,7 +340,7 @@ fn wanted<U: Element, const N: usize>(output: AnyVar, xs: &[Var<U>; N]) -> [AnyV
 
 /// Panics at the caller's line unless derivatives with respect to the variable's type exist.
 #[track_caller]
-fn differentiable(operation: &str, variable: AnyVar) {
+pub(super) fn differentiable(operation: &str, variable: AnyVar) {
     let dtype = variable.tape.graph(operation).node(variable.index).dtype;
     assert!(
         dtype.is_float(),

@@ -1,0 +1,202 @@
+//! What transforms cost beside what they are made from: ratios of times and of memory, each pair measured in one run.
+//!
+//! Run with `cargo bench --bench transforms`; `RAYON_NUM_THREADS=1` for one thread.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+use wengert::prelude::*;
+use wengert::transform::{
+    Parameters, checkpoint, gradient, hvp, jvp, per_example_gradients, value_and_gradient,
+};
+
+/// The fastest of each of two in turn, so that both see the same machine.
+fn race(mut a: impl FnMut(), mut b: impl FnMut()) -> (Duration, Duration) {
+    let time = |f: &mut dyn FnMut()| {
+        let start = Instant::now();
+        f();
+        start.elapsed()
+    };
+    let (mut best_a, mut best_b) = (Duration::MAX, Duration::MAX);
+    let start = Instant::now();
+    let mut rounds = 0;
+    while rounds < 10 || (start.elapsed() < Duration::from_secs(4) && rounds < 2000) {
+        let (of_a, of_b) = (time(&mut a), time(&mut b));
+        (best_a, best_b) = (best_a.min(of_a), best_b.min(of_b));
+        rounds += 1;
+    }
+    (best_a, best_b)
+}
+
+fn report(what: &str, base: Duration, cost: Duration, limit: f64) {
+    let ratio = cost.as_secs_f64() / base.as_secs_f64();
+    println!("{what:<44} {base:>10.2?} {cost:>10.2?}  ratio {ratio:.2} (wanted: at most {limit})");
+}
+
+#[derive(Clone, Debug)]
+struct Mlp {
+    layers: Vec<Linear>,
+}
+wengert::module!(Mlp { layers });
+
+impl Mlp {
+    fn new(sizes: &[usize]) -> Self {
+        let rng = &mut wengert::rng(0);
+        Mlp {
+            layers: sizes
+                .windows(2)
+                .map(|s| Linear::new(s[0], s[1], rng))
+                .collect(),
+        }
+    }
+}
+
+impl Layer for Mlp {
+    fn forward(&self, x: Var) -> Var {
+        let (last, hidden) = self.layers.split_last().expect("layers");
+        let features = hidden.iter().fold(x, |x, layer| layer.forward(x).relu());
+        last.forward(features)
+    }
+}
+
+/// The network of the benchmark of training steps, and a batch for it.
+fn mnist() -> (Mlp, Tensor, Tensor<i64>) {
+    let x = Tensor::uniform([128, 784], 0.0, 1.0, &mut wengert::rng(1));
+    let y = (0..128).map(|i| (i * 7) % 10).collect();
+    let y = Tensor::from_vec([128], y).expect("one axis");
+    (Mlp::new(&[784, 512, 512, 10]), x, y)
+}
+
+fn of_the_network() {
+    let (model, x, y) = mnist();
+    let run = |f: &dyn Fn(&Tape, Var, Var<i64>)| {
+        let tape = Tape::new();
+        f(&tape, tape.constant(&x), tape.constant(&y));
+    };
+    let loss =
+        |p: Parameters, x: Var, y: Var<i64>| p.bound(|| loss::cross_entropy(model.forward(x), y));
+    let function = || {
+        run(&|tape, x, y| {
+            let p = Parameters::on(&model, **tape);
+            black_box(tape.run(loss(p, x, y)));
+        })
+    };
+    let directions = |p: &Parameters| p.map_each(|_, w| w);
+    let forward = || {
+        run(&|tape, x, y| {
+            let p = Parameters::on(&model, **tape);
+            let v = directions(&p);
+            black_box(tape.run(jvp(|p| loss(p, x, y), p, v)));
+        })
+    };
+    let reverse = || {
+        run(&|tape, x, y| {
+            let p = Parameters::on(&model, **tape);
+            black_box(tape.run(value_and_gradient(|p| loss(p, x, y), p)));
+        })
+    };
+    let second = || {
+        run(&|tape, x, y| {
+            let p = Parameters::on(&model, **tape);
+            let v = directions(&p);
+            black_box(tape.run(hvp(|p| loss(p, x, y), p, v)));
+        })
+    };
+    let each = || {
+        run(&|tape, x, y| {
+            let one = |(x, y): (Var, Var<i64>)| {
+                loss::cross_entropy(model.forward(x.unsqueeze(0)), y.unsqueeze(0))
+            };
+            black_box(tape.run(per_example_gradients(&model, one, (x, y))));
+        })
+    };
+    // What clipping and influence need of them: the norm of each, of which the gradients need not be stored.
+    let norms = || {
+        run(&|tape, x, y| {
+            let one = |(x, y): (Var, Var<i64>)| {
+                loss::cross_entropy(model.forward(x.unsqueeze(0)), y.unsqueeze(0))
+            };
+            let (_, each) = per_example_gradients(&model, one, (x, y));
+            let square = |(_, g): (&str, wengert::AnyVar)| {
+                let g = g.typed::<f32>();
+                let axes: Vec<isize> = (1..g.rank() as isize).collect();
+                g.square().sum_axes(&axes)
+            };
+            let total = each
+                .iter()
+                .map(square)
+                .reduce(|a, b| a + b)
+                .expect("parameters");
+            black_box(tape.run(total));
+        })
+    };
+    let (a, b) = race(function, forward);
+    report("mlp: jvp beside the function", a, b, 2.5);
+    let (a, b) = race(reverse, second);
+    report("mlp: hvp beside the gradient", a, b, 3.0);
+    let (a, b) = race(reverse, each);
+    report("mlp: gradients of examples beside gradient", a, b, 1.5);
+    let (a, b) = race(reverse, norms);
+    report("mlp: their norms beside the gradient", a, b, 1.5);
+}
+
+fn of_a_chain() {
+    let x = Tensor::uniform([1 << 20], -1.0, 1.0, &mut wengert::rng(2));
+    let f = |x: Var| (0..10).fold(x, |x, _| (x * 1.1 + 0.1).tanh() * x).sum();
+    let run = |g: &dyn Fn(&Tape, Var)| {
+        let tape = Tape::new();
+        g(&tape, tape.constant(&x));
+    };
+    let function = || run(&|tape, x| drop(black_box(tape.run(f(x)))));
+    let forward = || run(&|tape, x| drop(black_box(tape.run(jvp(f, x, x)))));
+    let reverse = || run(&|tape, x| drop(black_box(tape.run(gradient(f, x)))));
+    let second = || run(&|tape, x| drop(black_box(tape.run(hvp(f, x, x)))));
+    let (a, b) = race(function, forward);
+    report("chain: jvp beside the function", a, b, 2.5);
+    let (a, b) = race(reverse, second);
+    report("chain: hvp beside the gradient", a, b, 3.0);
+}
+
+fn of_checkpoints() {
+    let model = Mlp::new(&[256; 33]);
+    let x = Tensor::uniform([4096, 256], -1.0, 1.0, &mut wengert::rng(3));
+    let step = |part: usize| {
+        let tape = Tape::new();
+        let p = Parameters::on(&model, *tape);
+        let x = tape.constant(&x);
+        let through =
+            |x: Var, layers: &[Linear]| layers.iter().fold(x, |x, layer| layer.forward(x).tanh());
+        let loss = model.layers.chunks(part).fold(x, |x, layers| match part {
+            32 => through(x, layers),
+            _ => checkpoint(|x| through(x, layers), x),
+        });
+        let loss = loss.square().mean();
+        let leaves: Vec<Var> = p.iter().map(|(_, w)| w.typed()).collect();
+        let leaves: [Var; 64] = leaves.try_into().expect("weights and biases of 32 layers");
+        black_box(tape.run((loss, loss.gradients(leaves))));
+        tape.peak_bytes()
+    };
+    for part in [4, 6] {
+        let (plain, less) = (step(32), step(part));
+        let (a, b) = race(|| _ = step(32), || _ = step(part));
+        report(
+            &format!("32 layers: checkpoints of {part} beside none"),
+            a,
+            b,
+            1.4,
+        );
+        let mib = |bytes: usize| bytes as f64 / (1 << 20) as f64;
+        println!(
+            "{:<44} {:>7.1} MiB {:>6.1} MiB  ratio {:.2} (wanted: at least 4)",
+            "    peak",
+            mib(plain),
+            mib(less),
+            plain as f64 / less as f64
+        );
+    }
+}
+
+fn main() {
+    of_a_chain();
+    of_checkpoints();
+    of_the_network();
+}

@@ -1,0 +1,320 @@
+//! Parts of a program that are computed again in the backward pass, so that nothing of them is kept until then.
+
+use super::gradient::pull_back_all;
+use super::vars::{Vars, arranged, flat};
+use super::vectorize::{reshaped, vectorize};
+use crate::element::{Dtype, with_dtype};
+use crate::shape::Shape;
+use crate::tape::{
+    AnyVar, Batch, Called, Input, Operation, Output, Placeholder, Pullback, Reads, Span, TapeRef,
+    Var, View, same,
+};
+use smallvec::SmallVec;
+
+/// Applies a function of which only the inputs are kept for the backward pass: that records the function again, and computes it a
+/// second time when the cotangent of its result is there. Trades time for memory; the gradients are the same bits.
+///
+/// The function may read parameters of a model and constants besides its inputs, but no other variable that depends on parameters
+/// or leaves: that would be kept as an input, unseen.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::transform::checkpoint;
+/// let tape = Tape::new();
+/// let x = tape.leaf(&Tensor::from([0.5, -1.0]));
+/// let part = |x: Var| (x.sin() * x).exp().tanh();
+/// let plain = part(x).sum().gradient(x);
+/// let again = checkpoint(part, x).sum().gradient(x);
+/// assert_eq!(again.value(), plain.value());
+/// ```
+///
+/// # Panics
+/// If the function reads a tracked variable from outside that is no parameter; if results of floating-point types are of different
+/// types; wherever the function does.
+///
+/// # Source
+/// A. Griewank, A. Walther, "Algorithm 799: revolve", 2000; T. Chen et al., "Training deep nets with sublinear memory cost", 2016.
+#[track_caller]
+pub fn checkpoint<X: Vars, Y: Vars>(f: impl FnOnce(X) -> Y, inputs: X) -> Y {
+    let given = flat(&inputs);
+    let Some(first) = given.first() else {
+        return f(inputs);
+    };
+    let tape = first.tape();
+    let mut result = None;
+    let packed = segment(
+        tape,
+        &given,
+        given.len(),
+        &mut Some(|own: &[AnyVar]| {
+            let outputs = f(arranged(&inputs, own));
+            let packed = pack(&flat(&outputs));
+            result = Some(outputs);
+            packed
+        }),
+    );
+    let outputs = result.expect("the function was called");
+    match packed {
+        Some(packed) => unpack(&outputs, packed),
+        None => outputs,
+    }
+}
+
+/// The results that have derivatives, as one variable; `None` if there are none.
+#[track_caller]
+fn pack(outputs: &[AnyVar]) -> Option<AnyVar> {
+    let floats: Vec<AnyVar> = outputs
+        .iter()
+        .copied()
+        .filter(|y| y.dtype().is_float())
+        .collect();
+    match floats[..] {
+        [] => None,
+        [one] => Some(one),
+        [first, ..] => {
+            let dtype = first.dtype();
+            assert!(
+                floats.iter().all(|y| y.dtype() == dtype),
+                "checkpoint: results of one floating-point type are needed"
+            );
+            Some(with_dtype!(dtype, T => {
+                let parts: Vec<Var<T>> = floats.iter().map(|y| y.assume::<T>().flatten()).collect();
+                Var::concat(&parts, 0).erase()
+            }))
+        }
+    }
+}
+
+/// The results, taken out of what they were put together to.
+fn unpack<Y: Vars>(outputs: &Y, packed: AnyVar) -> Y {
+    let all = flat(outputs);
+    let alone = all.iter().filter(|y| y.dtype().is_float()).count() == 1;
+    let mut start = 0;
+    outputs.map(&mut |y| {
+        if !y.dtype().is_float() {
+            return y;
+        }
+        if alone {
+            return packed;
+        }
+        let shape = y.shape();
+        let size = shape.size();
+        let view = View::Slice {
+            axis: 0,
+            start,
+            step: 1,
+        };
+        start += size;
+        reshaped(packed.tape().view(view, packed, &[size]), &shape)
+    })
+}
+
+/// Records a function as a checkpoint: the variable that it gives. Of its inputs the first `waiting` are read again only when the
+/// cotangent is there.
+#[track_caller]
+fn segment<F: FnOnce(&[AnyVar]) -> Option<AnyVar>>(
+    tape: TapeRef,
+    inputs: &[AnyVar],
+    waiting: usize,
+    f: &mut Option<F>,
+) -> Option<AnyVar> {
+    let before = tape.len();
+    let own = |x: &AnyVar| {
+        if x.dtype().is_float() {
+            tape.differentiable(*x)
+        } else {
+            *x
+        }
+    };
+    let own: Vec<AnyVar> = inputs.iter().map(own).collect();
+    let f = f.take().expect("called once");
+    let output = f(&own)?;
+    let span = Span::since(tape, before);
+    let outside = span.outside(tape, &own, &[output]);
+    if let Some(read) = outside.tracked.first() {
+        panic!(
+            "checkpoint: the part reads {read:?}, which is computed outside of it: make it an input"
+        );
+    }
+    span.untrack(tape);
+    let operation = Checkpoint {
+        span,
+        output: output.index,
+        standing: own.iter().chain(&outside.leaves).map(|v| v.index).collect(),
+        waiting,
+    };
+    let read: Vec<AnyVar> = [output]
+        .into_iter()
+        .chain(inputs.iter().copied())
+        .chain(outside.leaves)
+        .collect();
+    Some(tape.record(operation, &read))
+}
+
+/// The result of a part that will be computed again: input 0. The others are the inputs of the part.
+#[derive(Debug, PartialEq)]
+struct Checkpoint {
+    span: Span,
+    output: u32,
+    /// The nodes that stand for the inputs within the part.
+    standing: Vec<u32>,
+    /// How many inputs are read again only when the cotangent is there.
+    waiting: usize,
+}
+
+/// Copies an input.
+pub(super) fn copied(input: &Input<'_>, output: Output<'_>) -> Result<(), String> {
+    with_dtype!(output.dtype(), T => {
+        input.copy_to(output.elements::<T>());
+        Ok(())
+    })
+}
+
+impl Checkpoint {
+    /// The part once more, with other inputs.
+    fn again(&self, tape: TapeRef, inputs: &[AnyVar]) -> AnyVar {
+        let standing = self.standing.iter().map(|&index| tape.var(index));
+        let given: Vec<(AnyVar, AnyVar)> = standing.zip(inputs.iter().copied()).collect();
+        self.span
+            .replay(tape, tape, &given, &[tape.var(self.output)])[0]
+    }
+}
+
+impl Operation for Checkpoint {
+    fn name(&self) -> &'static str {
+        "checkpoint"
+    }
+
+    fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
+        Ok((inputs[0].0, inputs[0].1.clone()))
+    }
+
+    fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
+        copied(&inputs[0], output)
+    }
+
+    fn vjp(&self, _pullback: &Pullback<'_>, _k: usize) -> AnyVar {
+        unreachable!("all cotangents are given at once")
+    }
+
+    fn is_differentiable(&self, k: usize) -> bool {
+        k > 0
+    }
+
+    fn cotangents(&self, pullback: &Pullback<'_>, wanted: &[bool]) -> Option<Vec<Option<AnyVar>>> {
+        let (tape, cotangent) = (pullback.cotangent.tape(), pullback.cotangent);
+        // A cotangent without a value says nothing about when it is there.
+        let symbolic = tape.graph("checkpoint").symbolic;
+        let own = |(k, &x): (usize, &AnyVar)| {
+            if !x.dtype().is_float() {
+                return x;
+            }
+            let x = if k < self.waiting && !symbolic {
+                tape.call(Called::Static(&Barrier), &[x, cotangent])
+            } else {
+                x
+            };
+            tape.differentiable(x)
+        };
+        let own: Vec<AnyVar> = pullback.inputs[1..].iter().enumerate().map(own).collect();
+        let output = self.again(tape, &own);
+        let wrt: SmallVec<[AnyVar; 4]> = own
+            .iter()
+            .zip(&wanted[1..])
+            .filter(|(_, w)| **w)
+            .map(|(v, _)| *v)
+            .collect();
+        let mut found = pull_back_all(&[(output, cotangent)], &wrt).into_iter();
+        let of = |wanted: &bool| {
+            if *wanted {
+                found.next().flatten()
+            } else {
+                None
+            }
+        };
+        Some(
+            [None]
+                .into_iter()
+                .chain(wanted[1..].iter().map(of))
+                .collect(),
+        )
+    }
+
+    fn is_bound_to_tape(&self) -> bool {
+        true
+    }
+
+    fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
+        let tape = batch.inputs[0].tape();
+        let inputs = &batch.inputs[1..];
+        let mut record = Some(|own: &[AnyVar]| {
+            let mut pairs = Vec::new();
+            let mut standing = Vec::new();
+            for (k, &own) in own.iter().enumerate() {
+                if batch.differs(k + 1) {
+                    let shape = batch.example(k + 1);
+                    let example = tape.placeholder(&Placeholder::Example, own.dtype(), &shape);
+                    pairs.push((example, own));
+                    standing.push(example);
+                } else {
+                    standing.push(own);
+                }
+            }
+            let output = self.again(tape, &standing);
+            let (result, differs) = vectorize(tape, batch.size(), &pairs, &[output])[0];
+            if differs {
+                return Some(result);
+            }
+            let whole = result.shape().with_inserted(0, batch.size());
+            Some(tape.view(View::Expand, result, &whole))
+        });
+        segment(tape, inputs, self.waiting, &mut record)
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::INPUTS
+    }
+
+    fn is_same(&self, other: &dyn Operation) -> bool {
+        same(self, other)
+    }
+}
+
+/// Input 0, once input 1 is there: what is computed of it is not computed before, nor together with what is.
+#[derive(Debug, PartialEq)]
+struct Barrier;
+
+impl Operation for Barrier {
+    fn name(&self) -> &'static str {
+        "checkpoint input"
+    }
+
+    fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
+        Ok((inputs[0].0, inputs[0].1.clone()))
+    }
+
+    fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
+        copied(&inputs[0], output)
+    }
+
+    fn vjp(&self, pullback: &Pullback<'_>, _k: usize) -> AnyVar {
+        pullback.cotangent
+    }
+
+    fn is_differentiable(&self, k: usize) -> bool {
+        k == 0
+    }
+
+    fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
+        let inputs = [batch.whole(0), batch.inputs[1]];
+        Some(inputs[0].tape().call(Called::Static(&Barrier), &inputs))
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::NOTHING
+    }
+
+    fn is_same(&self, other: &dyn Operation) -> bool {
+        same(self, other)
+    }
+}

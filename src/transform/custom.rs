@@ -1,0 +1,198 @@
+//! Gradients that users say themselves.
+
+use super::checkpoint::copied;
+use super::vars::{Vars, arranged, flat};
+use super::vmap::finish;
+use crate::element::{Dtype, Float};
+use crate::shape::Shape;
+use crate::tape::{
+    AnyVar, Batch, Binary, Input, Operation, Output, Placeholder, Pullback, Reads, Span, TapeRef,
+    UserRule, Var, described_here, same,
+};
+use std::rc::Rc;
+
+/// Applies a function with a gradient rule of its own, in the place of the one that its operations have: for a formula that is more
+/// stable or cheaper, for a surrogate, or where the function only approximates what it stands for.
+///
+/// `rule` maps the inputs, the value and the cotangent of the value to the cotangents of the inputs, in operations on variables. So
+/// the gradient can be differentiated again.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::transform::custom_vjp;
+/// // ln(1 + exp(x)): the derivative that its operations give overflows.
+/// let log1pexp = |x: Var| {
+///     custom_vjp(|x: Var| (x.exp() + 1.0).ln(), |x, _, ct| ct * x.sigmoid(), x)
+/// };
+/// let tape = Tape::new();
+/// let x = tape.leaf(&Tensor::from([0.0, 100.0]));
+/// assert_eq!(log1pexp(x).sum().gradient(x).value(), Tensor::from([0.5, 1.0]));
+/// ```
+///
+/// # Panics
+/// If the function reads a tracked variable from outside, as its gradient would be cut off; wherever the function does. When a
+/// derivative is taken: if a cotangent has not the shape of its input, or is of another tape.
+#[track_caller]
+pub fn custom_vjp<X: Vars + 'static, T: Float>(
+    f: impl FnOnce(X) -> Var<T>,
+    rule: impl Fn(X, Var<T>, Var<T>) -> X + 'static,
+    inputs: X,
+) -> Var<T> {
+    let given = flat(&inputs);
+    let Some(first) = given.first() else {
+        return f(inputs);
+    };
+    let tape = first.tape();
+    let before = tape.len();
+    let own: Vec<AnyVar> = given.iter().map(|&x| tape.untracked(x)).collect();
+    let output = f(arranged(&inputs, &own)).erase();
+    let is_tracked = |v: &AnyVar| tape.graph("custom_vjp").node(v.index).tracked;
+    if output.tape() == tape && is_tracked(&output) {
+        let outside = Span::since(tape, before).outside(tape, &own, &[output]);
+        let read = outside
+            .leaves
+            .first()
+            .or(outside.tracked.first())
+            .unwrap_or(&output);
+        panic!(
+            "custom_vjp: the function reads {read:?} from outside, whose gradient the rule does not give: make it an input"
+        );
+    }
+    let arrangement = inputs.clone();
+    let rule: UserRule = Rc::new(move |inputs, value, cotangent| {
+        let inputs = arranged(&arrangement, inputs);
+        flat(&rule(inputs, value.assume(), cotangent.assume())).to_vec()
+    });
+    ruled(tape, rule, output, &given).assume()
+}
+
+/// Records that cotangents of `output` go to `inputs` by a rule.
+#[track_caller]
+pub(super) fn ruled(tape: TapeRef, rule: UserRule, output: AnyVar, inputs: &[AnyVar]) -> AnyVar {
+    let number = {
+        let mut graph = tape.graph_mut("custom_vjp");
+        graph.rules.push(rule);
+        graph.rules.len() - 1
+    };
+    let read: Vec<AnyVar> = [output].into_iter().chain(inputs.iter().copied()).collect();
+    tape.record(Ruled { number }, &read)
+}
+
+/// Input 0, whose cotangent goes to the other inputs by a rule of the tape.
+#[derive(Debug, PartialEq)]
+struct Ruled {
+    number: usize,
+}
+
+impl Operation for Ruled {
+    fn name(&self) -> &'static str {
+        "custom_vjp"
+    }
+
+    fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
+        Ok((inputs[0].0, inputs[0].1.clone()))
+    }
+
+    fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
+        copied(&inputs[0], output)
+    }
+
+    fn vjp(&self, _pullback: &Pullback<'_>, _k: usize) -> AnyVar {
+        unreachable!("all cotangents are given at once")
+    }
+
+    fn is_differentiable(&self, k: usize) -> bool {
+        k > 0
+    }
+
+    fn cotangents(&self, pullback: &Pullback<'_>, _wanted: &[bool]) -> Option<Vec<Option<AnyVar>>> {
+        let rule = pullback.output.tape().graph("custom_vjp").rules[self.number].clone();
+        let found = rule(&pullback.inputs[1..], pullback.output, pullback.cotangent);
+        Some(
+            [None]
+                .into_iter()
+                .chain(found.into_iter().map(Some))
+                .collect(),
+        )
+    }
+
+    fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
+        let (tape, size) = (batch.inputs[0].tape(), batch.size());
+        let one = tape.graph("custom_vjp").rules[self.number].clone();
+        let inputs: Vec<AnyVar> = (1..batch.len()).map(|k| batch.whole(k)).collect();
+        // The rule is one for each example: all inputs have the axis of the batch.
+        let rule: UserRule = Rc::new(move |inputs, value, cotangent| {
+            let tape = value.tape();
+            let mut pairs = Vec::new();
+            let mut example = |whole: AnyVar| {
+                let shape = whole.shape().without(0);
+                let stands = tape.placeholder(&Placeholder::Example, whole.dtype(), &shape);
+                pairs.push((stands, whole));
+                stands
+            };
+            let inputs: Vec<AnyVar> = inputs.iter().map(|&x| example(x)).collect();
+            let (value, cotangent) = (example(value), example(cotangent));
+            let found = one(&inputs, value, cotangent);
+            finish(tape, size, &pairs, &found).to_vec()
+        });
+        Some(ruled(tape, rule, batch.whole(0), &inputs))
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::BOTH
+    }
+
+    fn is_same(&self, other: &dyn Operation) -> bool {
+        same(self, other)
+    }
+}
+
+/// The second operand, with the derivative of the first.
+struct StraightThrough;
+impl<T: Float> Binary<T> for StraightThrough {
+    described_here!(binary, StraightThrough, T, floats);
+    type Output = T;
+    const NAME: &'static str = "straight_through";
+    const READS: Reads = Reads::NOTHING;
+    const WIDE: bool = true;
+    #[inline(always)]
+    fn eval(_through: T, value: T) -> T {
+        value
+    }
+    fn vjp(k: usize, a: Var<T>, _b: Var<T>, _y: Var<T>, ct: Var<T>) -> Var<T> {
+        if k == 0 { ct } else { a.tape().number(T::ZERO) }
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// The value of a function with the derivative of the identity: the straight-through estimator, for steps whose own derivative
+    /// is 0 nearly everywhere.
+    ///
+    /// # Derivative
+    /// 1, whatever the function; variables that the function reads from outside get 0.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([0.2, 1.7]));
+    /// let y = x.straight_through(|x| x.round());
+    /// assert_eq!(y.value(), Tensor::from([0.0, 2.0]));
+    /// assert_eq!((y * y).sum().gradient(x).value(), Tensor::from([0.0, 4.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the function gives another shape or a variable of another tape, or the tape was reset or dropped.
+    ///
+    /// # Source
+    /// Y. Bengio, N. Léonard, A. Courville, "Estimating or propagating gradients through stochastic neurons", 2013.
+    #[track_caller]
+    pub fn straight_through(self, f: impl FnOnce(Self) -> Self) -> Self {
+        let value = f(self.stop_gradient());
+        let (given, shape) = (value.shape(), self.shape());
+        assert!(
+            given == shape,
+            "straight_through: the function makes shape {given} of {shape}"
+        );
+        self.binary::<StraightThrough>(value)
+    }
+}

@@ -1,0 +1,165 @@
+//! Loops over a sequence of which one step is recorded.
+
+use super::scan_step::{Body, Scan};
+use super::vars::{Vars, arranged, flat};
+use super::vectorize::reshaped;
+use crate::element::{Element, with_float};
+use crate::shape::Shape;
+use crate::tape::{AnyVar, Outside, Placeholder, Span, Var, View};
+use std::sync::Arc;
+
+/// Runs a step over a sequence: from a state and an element of the sequence it makes the next state and a result. Gives the last
+/// state, and all results along a new first axis.
+///
+/// The first axis of every input of the sequence counts the steps. The step is recorded once, and a run repeats it; so the tape does
+/// not grow with the sequence. Of a run only the states are kept for the backward pass, which computes each step again.
+///
+/// States and results are of one floating-point type, and a step leaves the shapes of the state as they are. What the step reads
+/// from outside, as parameters of a model, is differentiated too.
+///
+/// # Derivative
+/// A loop backwards, in one node as well. Derivatives of that, second ones and those of forward mode, are recorded step by step.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::transform::scan;
+/// let tape = Tape::new();
+/// let x = tape.leaf(&Tensor::from([1.0, 2.0, 3.0]));
+/// let w = tape.leaf(&Tensor::from(0.5));
+/// let zero = tape.full([], 0.0f32);
+/// // An exponential moving average, and each of its states.
+/// let (last, all) = scan(|state, x| (state * w + x, state * w + x), zero, x);
+/// assert_eq!(all.value(), Tensor::from([1.0, 2.5, 4.25]));
+/// assert_eq!(last.gradient(x).value(), Tensor::from([0.25, 0.5, 1.0]));
+/// assert_eq!(last.gradient(w).value().item(), 2.0 * 0.5 + 2.0);
+/// ```
+///
+/// # Panics
+/// If the inputs of the sequence have no axis, or first axes of different sizes; if a step changes the shape of the state; if states
+/// and results are not of one floating-point type; if the step contains a `scan` or a `checkpoint`; if it asks for the value of
+/// what depends on the state or the sequence.
+#[track_caller]
+pub fn scan<C: Vars, X: Vars, Y: Vars>(
+    step: impl FnOnce(C, X) -> (C, Y),
+    start: C,
+    sequence: X,
+) -> (C, Y) {
+    let (state, xs) = (flat(&start), flat(&sequence));
+    let Some(first) = state.first() else {
+        panic!("scan: there is no state");
+    };
+    let tape = first.tape();
+    let steps = steps(&xs);
+    let before = tape.len();
+    let stand = |v: &AnyVar, skip: usize| {
+        let shape = Shape::from(&v.shape()[skip..]);
+        tape.placeholder(&Placeholder::Step, v.dtype(), &shape)
+    };
+    let own: Vec<AnyVar> = state.iter().map(|v| stand(v, 0)).collect();
+    let element: Vec<AnyVar> = xs.iter().map(|v| stand(v, 1)).collect();
+    let (next, results) = step(arranged(&start, &own), arranged(&sequence, &element));
+    let (new, made) = (flat(&next), flat(&results));
+    for (k, (before, after)) in own.iter().zip(&new).enumerate() {
+        let (before, after) = (before.shape(), after.shape());
+        assert!(
+            before == after,
+            "scan: part {k} of the state has shape {before} before a step and {after} after it"
+        );
+    }
+    let dtype = first.dtype();
+    let all: Vec<AnyVar> = new.iter().chain(&made).copied().collect();
+    let fits = dtype.is_float() && state.iter().chain(&all).all(|v| v.dtype() == dtype);
+    assert!(
+        fits,
+        "scan: states and results must be of one floating-point type"
+    );
+    let row = joined(&all);
+    let span = Span::since(tape, before);
+    let given: Vec<AnyVar> = own.iter().chain(&element).copied().collect();
+    let Outside {
+        leaves,
+        tracked,
+        constant,
+    } = span.outside(tape, &given, &[row]);
+    span.untrack(tape);
+    let captured: Vec<AnyVar> = [leaves, tracked, constant].concat();
+    let body = Body::new(tape, span, [&own, &element, &captured], row, steps);
+    let inputs: Vec<AnyVar> = state.iter().chain(&xs).chain(&captured).copied().collect();
+    let rows = tape.record(Scan(Arc::new(body)), &inputs);
+    unrolled(rows, steps, (&state, &start), (&made, &results))
+}
+
+/// The number of steps.
+#[track_caller]
+fn steps(xs: &[AnyVar]) -> usize {
+    for (k, x) in xs.iter().enumerate() {
+        assert!(
+            x.shape().rank() > 0,
+            "scan: input {k} of the sequence has no axis"
+        );
+    }
+    let mut sizes = xs.iter().map(|x| x.shape()[0]);
+    let Some(first) = sizes.next() else {
+        panic!("scan: there is no sequence");
+    };
+    if sizes.any(|size| size != first) {
+        let shapes: Vec<String> = xs.iter().map(|x| x.shape().to_string()).collect();
+        panic!(
+            "scan: the inputs have different numbers of steps: {}",
+            shapes.join(", ")
+        );
+    }
+    first
+}
+
+/// The last state and all results, out of the rows that the steps made.
+fn unrolled<C: Vars, Y: Vars>(
+    rows: AnyVar,
+    steps: usize,
+    (state, start): (&[AnyVar], &C),
+    (made, results): (&[AnyVar], &Y),
+) -> (C, Y) {
+    let mut at = 0;
+    let mut columns = |v: &AnyVar| {
+        let size = v.shape().size();
+        at += size;
+        part(rows, 1, at - size, size)
+    };
+    let last: Vec<AnyVar> = state
+        .iter()
+        .map(|v| {
+            let states = columns(v);
+            if steps == 0 {
+                return *v;
+            }
+            reshaped(part(states, 0, steps - 1, 1), &v.shape())
+        })
+        .collect();
+    let all = |v: &AnyVar| reshaped(columns(v), &v.shape().with_inserted(0, steps));
+    let all: Vec<AnyVar> = made.iter().map(all).collect();
+    (arranged(start, &last), arranged(results, &all))
+}
+
+/// A range along an axis.
+pub(super) fn part(v: AnyVar, axis: usize, start: usize, count: usize) -> AnyVar {
+    let view = View::Slice {
+        axis,
+        start,
+        step: 1,
+    };
+    v.tape().view(view, v, &v.shape().with_size(axis, count))
+}
+
+/// The elements of all variables one after another.
+#[track_caller]
+pub(super) fn joined(variables: &[AnyVar]) -> AnyVar {
+    with_float!(variables[0].dtype(), T => {
+        let parts: Vec<Var<T>> = variables.iter().map(|v| v.assume::<T>().flatten()).collect();
+        Var::concat(&parts, 0).erase()
+    })
+}
+
+/// Zeros in the shape of a variable.
+pub(super) fn zeros(like: AnyVar) -> AnyVar {
+    with_float!(like.dtype(), T => like.tape().full(like.shape(), <T as Element>::ZERO).erase())
+}

@@ -1,0 +1,379 @@
+//! Gradients that users say themselves: rules, hooks, operations; and what is said when they are wrong.
+
+use super::panic::caught;
+use super::transforms::close;
+use std::cell::RefCell;
+use std::rc::Rc;
+use wengert::transform::{Vmap, custom_operation, custom_vjp, gradient, jacobian, jvp, vmap};
+use wengert::{AnyVar, Dtype, Input, Operation, Output, Pullback, Shape, Tape, Tensor, Var, rng};
+
+#[test]
+fn a_rule_replaces_that_of_the_operations() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::from([1.0, -2.0]));
+    let w = tape.leaf(&Tensor::from([3.0, 4.0]));
+    let f = |x: Var, w: Var| {
+        custom_vjp(
+            |(x, w): (Var, Var)| x * w,
+            |(x, w), y, ct| (ct * w * 10.0, ct * x + y * 0.0),
+            (x, w),
+        )
+    };
+    let [dx, dw] = f(x, w).sum().gradients([x, w]);
+    assert_eq!(dx.value(), Tensor::from([30.0, 40.0]));
+    assert_eq!(dw.value(), Tensor::from([1.0, -2.0]));
+    // The rule is differentiated for the second order.
+    assert_eq!(dx.sum().gradient(w).value(), Tensor::from([10.0, 10.0]));
+    let (_, forward) = jvp(|x| f(x, w), x, w);
+    assert_eq!(forward.value(), Tensor::from([90.0, 160.0]));
+    let xs = tape.leaf(&Tensor::from([[1.0, 0.0], [2.0, 1.0], [0.5, 0.0]]));
+    let each = vmap(|x| gradient(|x| (f(x, w) * x).sum(), x), xs);
+    let one = gradient(|x| (f(x, w) * x).sum(), xs.at(0, 1));
+    assert_eq!(each.at(0, 1).value(), one.value());
+    let batch = vmap(|x| f(x, w).sum(), xs).sum();
+    assert_eq!(
+        batch.gradient(xs).at(0, 2).value(),
+        Tensor::from([30.0, 40.0])
+    );
+}
+
+#[test]
+fn a_rule_that_does_not_fit_is_named() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::from([1.0, -2.0]));
+    let line = line!() + 1;
+    let y = custom_vjp(|x: Var| x * 2.0, |_, _, ct| ct.slice(0, ..0), x);
+    let panic = caught(|| y.sum().gradient(x));
+    let here = format!("{}:{line}", file!());
+    assert!(
+        panic.message.starts_with(
+            "gradient: the rule of custom_vjp gave shape [0] as the cotangent of input 1, which is f32[2] (recorded at "
+        ),
+        "{}",
+        panic.message
+    );
+    assert!(panic.message.contains(&here), "{}", panic.message);
+    let line = line!() + 1;
+    let panic = caught(|| custom_vjp(|y: Var| y * x, |_, _, ct| ct, x * 2.0));
+    assert_eq!((panic.file.as_str(), panic.line), (file!(), line));
+    assert!(
+        panic
+            .message
+            .starts_with("custom_vjp: the function reads %0 = leaf: f32[2] (")
+    );
+    assert_eq!((x * x).sum().gradient(x).value(), Tensor::from([2.0, -4.0]));
+}
+
+#[test]
+fn hooks_see_and_change_cotangents() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::from([1.0, 2.0]));
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let record = {
+        let seen = seen.clone();
+        move |ct: Var| {
+            seen.borrow_mut().push(ct);
+            ct * 2.0
+        }
+    };
+    let h = (x * x).on_cotangent(record);
+    // Both uses come together before the hook sees them.
+    let y = (h * 3.0 + h).sum();
+    assert_eq!(y.gradient(x).value(), Tensor::from([16.0, 32.0]));
+    assert_eq!(seen.borrow().len(), 1);
+    assert_eq!(seen.borrow()[0].value(), Tensor::from([4.0, 4.0]));
+    // The cotangent of an intermediate value is what reaches the hook's result.
+    assert_eq!(y.gradient(h).value(), Tensor::from([8.0, 8.0]));
+    // Each example has its own.
+    let xs = tape.leaf(&Tensor::from([[3.0, 4.0], [0.3, 0.4]]));
+    let clip = |x: Var| {
+        x.on_cotangent(|ct| ct / ct.square().sum().sqrt().maximum(1.0))
+            .square()
+            .sum()
+    };
+    let each = vmap(|x| gradient(clip, x), xs);
+    let norms = each.square().sum_axes(1).value();
+    assert_eq!(norms, Tensor::from([1.0, 1.0]));
+    let whole = vmap(clip, xs).sum().gradient(xs);
+    assert_eq!(whole.value(), each.value());
+}
+
+#[test]
+fn a_hook_that_panics_leaves_the_tape_usable() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::from([1.0, 2.0]));
+    let y = (x * x).on_cotangent(|_| panic!("not today"));
+    let panic = caught(|| y.sum().gradient(x));
+    assert_eq!(panic.message, "not today");
+    assert_eq!((x * x).sum().gradient(x).value(), Tensor::from([2.0, 4.0]));
+    let line = line!() + 1;
+    let y = x.on_cotangent(|ct| ct.sum());
+    let panic = caught(|| (y * y).sum().gradient(x));
+    let here = format!("{}:{line}", file!());
+    assert!(
+        panic
+            .message
+            .starts_with("on_cotangent: the hook gave shape [] for a cotangent of shape [2]"),
+        "{}",
+        panic.message
+    );
+    assert!(panic.message.contains(&here), "{}", panic.message);
+    assert_eq!((x * x).sum().gradient(x).value(), Tensor::from([2.0, 4.0]));
+    // What is recorded afterwards is attributed to its own line again.
+    let line = line!() + 1;
+    let z = x * x;
+    assert!(format!("{z:?}").contains(&format!("{}:{line}", file!())));
+}
+
+#[test]
+fn a_step_is_passed_straight_through() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::from([0.4, 1.6]));
+    let y = x.straight_through(|x| x.round());
+    assert_eq!(y.value(), Tensor::from([0.0, 2.0]));
+    assert_eq!(
+        (y * y * y).sum().gradient(x).value(),
+        Tensor::from([0.0, 12.0])
+    );
+    let (_, dy) = jvp(|x: Var| x.straight_through(|x| x.sign()), x, x);
+    assert_eq!(dy.value(), x.value());
+}
+
+/// `x^2 + y`, of `f64`, in which `y` counts as constant; with a fault on request.
+#[derive(Clone, Debug, PartialEq)]
+enum Planted {
+    None,
+    Shape,
+    Dtype,
+    Count,
+}
+
+impl Operation for Planted {
+    fn name(&self) -> &'static str {
+        "planted"
+    }
+    fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
+        match inputs {
+            [(Dtype::F64, x), (Dtype::F64, y)] if x == y => Ok((Dtype::F64, (*x).clone())),
+            _ => Err(format!(
+                "two inputs of one shape are needed, not {}",
+                inputs.len()
+            )),
+        }
+    }
+    fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
+        let (x, y) = (inputs[0].elements::<f64>(), inputs[1].elements::<f64>());
+        if x.contains(&13.0) {
+            return Err("13 is not taken".into());
+        }
+        for ((out, x), y) in output.elements::<f64>().iter_mut().zip(&*x).zip(&*y) {
+            *out = x * x + y;
+        }
+        Ok(())
+    }
+    fn vjp(&self, pullback: &Pullback<'_>, _k: usize) -> AnyVar {
+        let (x, ct) = (pullback.input::<f64>(0), pullback.cotangent::<f64>());
+        match self {
+            Planted::Shape => (ct * x).slice(0, ..0).erase(),
+            Planted::Dtype => (ct * x).cast::<f32>().erase(),
+            _ => (ct * x * 2.0).erase(),
+        }
+    }
+    fn cotangents(&self, pullback: &Pullback<'_>, _: &[bool]) -> Option<Vec<Option<AnyVar>>> {
+        (*self == Planted::Count).then(|| vec![Some(pullback.cotangent::<f64>().erase())])
+    }
+    fn is_differentiable(&self, k: usize) -> bool {
+        k == 0
+    }
+}
+
+/// Takes a result of which nothing is wanted.
+fn seen<T>(_: T) {}
+
+fn planted(fault: Planted, x: Var<f64>, y: Var<f64>) -> Var<f64> {
+    x.tape().record(fault, &[x.erase(), y.erase()]).typed()
+}
+
+#[test]
+fn a_users_operation_goes_through_every_transform() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::<f64>::uniform([3], -1.0, 1.0, &mut rng(1)));
+    let y = tape.leaf(&Tensor::<f64>::uniform([3], -1.0, 1.0, &mut rng(2)));
+    let f = |x: Var<f64>| planted(Planted::None, x, y);
+    let plain = |x: Var<f64>| x * x + y.stop_gradient();
+    close("value", &f(x.flip(0)).value(), &plain(x.flip(0)).value()).unwrap();
+    close(
+        "jacobian",
+        &jacobian(f, x).value(),
+        &jacobian(plain, x).value(),
+    )
+    .unwrap();
+    let g = |x: Var<f64>| gradient(|x| f(x).square().sum(), x);
+    let h = |x: Var<f64>| gradient(|x| plain(x).square().sum(), x);
+    close("hessian", &jacobian(g, x).value(), &jacobian(h, x).value()).unwrap();
+    close("jvp", &jvp(g, x, y).1.value(), &jvp(h, x, y).1.value()).unwrap();
+    let xs = tape.leaf(&Tensor::<f64>::uniform([3, 4], -1.0, 1.0, &mut rng(3)));
+    let columns = Vmap::new().inputs([Some(1)]).output(-1);
+    close(
+        "vmap",
+        &columns.apply(g, xs).value(),
+        &columns.apply(h, xs).value(),
+    )
+    .unwrap();
+    let none = tape.leaf(&Tensor::<f64>::zeros([0, 3]));
+    assert_eq!(vmap(f, none).shape(), Shape::from([0, 3]));
+    // An input that is marked as constant gets no gradient, and says so.
+    let [dy] = f(x).vjp(x, [y]);
+    assert!(dy.is_none());
+}
+
+#[test]
+fn two_closures_make_an_operation() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::from([1.0f64, 4.0, 9.0]));
+    let index = tape.constant(&Tensor::from([2, 0]));
+    let pick = |x: Var<f64>| {
+        custom_operation(
+            "pick",
+            [2],
+            |(x, i): (Tensor<f64>, Tensor<i64>)| {
+                Ok(Tensor::from([x[[i[[0]] as usize]], x[[i[[1]] as usize]]]))
+            },
+            |(x, i), _, ct| ((x * 0.0).scatter_add(0, i, ct), i),
+            (x, index),
+        )
+    };
+    assert_eq!(pick(x * 2.0).value(), Tensor::from([18.0, 2.0]));
+    let f = |x: Var<f64>| (pick(x) * pick(x)).sum();
+    let g = |x: Var<f64>| x.gather(0, index).square().sum();
+    close("gradient", &gradient(f, x).value(), &gradient(g, x).value()).unwrap();
+    close("jvp", &jvp(f, x, x).1.value(), &jvp(g, x, x).1.value()).unwrap();
+    let xs = tape.leaf(&Tensor::from([[1.0f64, 4.0, 9.0], [0.0, -1.0, 2.0]]));
+    let (a, b) = (vmap(|x| gradient(f, x), xs), vmap(|x| gradient(g, x), xs));
+    close("vmap", &a.value(), &b.value()).unwrap();
+    let line = line!() + 1;
+    let y = custom_operation(
+        "odd",
+        [2],
+        |x: Tensor<f64>| Ok(x),
+        |_, _, ct: Var<f64>| ct,
+        x,
+    );
+    let panic = caught(|| y.value());
+    assert!(
+        panic
+            .message
+            .starts_with("odd: the value has shape [3], but [2] was announced (recorded at "),
+        "{}",
+        panic.message
+    );
+    assert!(panic.message.contains(&format!("{}:{line}", file!())));
+}
+
+#[test]
+fn faults_of_a_users_operation_are_named_with_their_line() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::from([1.0f64, 2.0]));
+    for (fault, expected) in [
+        (
+            Planted::Shape,
+            "gradient: the rule of planted gave shape [0] as the cotangent of input 0, which is f64[2] (recorded at ",
+        ),
+        (
+            Planted::Dtype,
+            "gradient: the rule of planted gave f32 elements as the cotangent of input 0, which is f64[2] (recorded at ",
+        ),
+        (
+            Planted::Count,
+            "gradient: the rule of planted gave 1 cotangents for 2 inputs (",
+        ),
+    ] {
+        let y = planted(fault, x, x);
+        let panic = caught(|| y.sum().gradient(x));
+        assert!(panic.message.starts_with(expected), "{}", panic.message);
+        assert!(panic.message.contains(file!()), "{}", panic.message);
+    }
+    let line = line!() + 1;
+    let panic = caught(|| tape.record(Planted::None, &[x.erase()]));
+    assert_eq!(
+        panic.message,
+        "planted: two inputs of one shape are needed, not 1"
+    );
+    assert_eq!((panic.file.as_str(), panic.line), (file!(), line));
+    let panic = caught(|| planted(Planted::None, x + 11.0, x).value());
+    assert!(
+        panic
+            .message
+            .starts_with("planted: 13 is not taken (recorded at ")
+    );
+}
+
+#[test]
+fn mistakes_panic_at_the_line_of_the_caller() {
+    let tape = Tape::new();
+    let a = tape.leaf(&Tensor::<f32>::ones([2, 3]));
+    let b = tape.leaf(&Tensor::<f32>::ones([4, 3]));
+    let i = tape.constant(&Tensor::from([1, 2]));
+    let other = Tape::new();
+    let foreign = other.leaf(&Tensor::<f32>::ones([2, 3]));
+    type Case<'a> = (u32, &'a dyn Fn(), &'a str);
+    let cases: [Case; 11] = [
+        (
+            line!(),
+            &|| seen(vmap(|(a, b)| a + b, (a, b))),
+            "vmap: the inputs have different numbers of examples: 2 along axis 0 of input 0 of shape [2, 3], 4 along axis 0 of input 1 of shape [4, 3]",
+        ),
+        (line!(), &|| seen(vmap(|x| x, a.sum())), "vmap: "),
+        (
+            line!(),
+            &|| seen(Vmap::new().inputs([None]).apply(|x| x, a)),
+            "vmap: no input has an axis of examples",
+        ),
+        (
+            line!(),
+            &|| seen(Vmap::new().inputs([Some(0), None]).apply(|x| x, a)),
+            "vmap: 2 axes were given for 1 inputs",
+        ),
+        (
+            line!(),
+            &|| seen(Vmap::new().output(3).apply(|x| x, a)),
+            "vmap: ",
+        ),
+        (
+            line!(),
+            &|| seen(vmap(|x: Var| x * x.value().item(), a.sum_axes(1))),
+            "vmap: the function stands for all examples of the batch, so that one of them has no value inside (recorded at ",
+        ),
+        (
+            line!(),
+            &|| seen(jacobian(|x: Var<i64>| x * 2, i)),
+            "jacobian: ",
+        ),
+        (
+            line!(),
+            &|| seen(jacobian(|x: Var| x.cast::<i64>(), a)),
+            "jacobian: ",
+        ),
+        (
+            line!(),
+            &|| seen(jvp(|x| x, a, b)),
+            "jvp: the tangent of input 0 has shape [4, 3], the input [2, 3]",
+        ),
+        (
+            line!(),
+            &|| seen(gradient(|x: Var| x * 2.0, a)),
+            "gradient: the function gives shape [2, 3], but must give a scalar: take its sum, or use jacobian",
+        ),
+        (
+            line!(),
+            &|| seen(vmap(|(a, b)| a + b, (a, foreign))),
+            "vmap: the variables are of two different tapes",
+        ),
+    ];
+    for (line, case, message) in cases {
+        let panic = caught(case);
+        assert!(panic.message.starts_with(message), "{}", panic.message);
+        let near = (line..line + 4).contains(&panic.line);
+        assert!(panic.file == file!() && near, "{panic:?}");
+    }
+}
