@@ -18,8 +18,9 @@ const ALIGNMENT: usize = 64;
 impl Recipe {
     /// Compiles the recipe.
     pub fn compile(self) -> Pass {
-        let stages = self.stages();
-        let mut compiler = Compiler::new(self, stages);
+        let recipe = self.without_repetitions();
+        let stages = recipe.stages();
+        let mut compiler = Compiler::new(recipe, stages);
         compiler.order();
         compiler.lay_out();
         compiler.emit();

@@ -5,6 +5,7 @@ use crate::kernel::elementwise::Kernel;
 use crate::kernel::reduce::Reduction;
 use crate::shape::Layout;
 use smallvec::SmallVec;
+use std::collections::HashMap;
 
 /// How an input is read.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +40,7 @@ pub(crate) enum Arg {
 }
 
 /// Which elements a value has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Class {
     Full,
     Row,
@@ -120,6 +121,45 @@ impl Recipe {
 
     pub fn is_single(&self, arg: Arg) -> bool {
         matches!(arg, Arg::Input(input) if self.inputs[input].access == Access::Single)
+    }
+
+    /// The recipe without functions of operands that an earlier one has, too: derivatives of `x * x` have each factor twice. What is
+    /// written out is made all the same.
+    pub fn without_repetitions(mut self) -> Self {
+        let mut known = HashMap::new();
+        let mut renamed: Vec<usize> = Vec::with_capacity(self.code.len());
+        let mut code = Vec::with_capacity(self.code.len());
+        for (index, mut make) in std::mem::take(&mut self.code).into_iter().enumerate() {
+            let rename = |arg: &mut Arg| {
+                if let Arg::Value(value) = arg {
+                    *value = renamed[*value];
+                }
+            };
+            match &mut make {
+                Make::Map { args, .. } => args.iter_mut().for_each(rename),
+                Make::Reduce { arg, .. } => rename(arg),
+            }
+            if let Make::Map {
+                kernel,
+                args,
+                class,
+            } = &make
+            {
+                let key = (kernel.identity(), args.clone(), *class);
+                let first = *known.entry(key).or_insert(code.len());
+                if first < code.len() && !self.outputs.contains(&index) {
+                    renamed.push(first);
+                    continue;
+                }
+            }
+            renamed.push(code.len());
+            code.push(make);
+        }
+        self.outputs
+            .iter_mut()
+            .for_each(|output| *output = renamed[*output]);
+        self.code = code;
+        self
     }
 
     /// The stage in which each value is made; that of a combined row is there from the next one on.
