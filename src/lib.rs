@@ -52,7 +52,10 @@ pub use tape::{
     Ternary, Unary, Var,
 };
 pub use tensor::{AnyTensor, Iter, Tensor, Tensors};
-pub use transform::{Gradients, Step, value_and_grad, value_and_grad_with};
+pub use transform::{
+    ArrayFunction, Gradients, ScalarFunction, Step, TensorFunction, Through, value_and_grad,
+    value_and_grad_with,
+};
 
 /// What most programs need: `use wengert::prelude::*;`
 pub mod prelude {

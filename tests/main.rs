@@ -13,6 +13,7 @@ mod suite {
     mod programs;
     mod sample;
     mod scalar;
+    mod scalar_tensor;
     mod table;
     #[cfg(feature = "parallel")]
     mod threads;

@@ -4,8 +4,8 @@
 //!
 //! - [`gradients`] compares reverse mode with central differences, coordinate by coordinate, and with
 //!   forward mode, for first and second derivatives; [`model`] does so for the parameters of a model,
-//!   [`operation`] for an operation of your own. They give a [`Report`], or a [`Failure`] that works
-//!   with `?`.
+//!   [`operation`] for an operation of your own, [`scalar()`] for a function of numbers. They give a
+//!   [`Report`], or a [`Failure`] that works with `?`.
 //!
 //! ```
 //! use wengert::prelude::*;
@@ -48,7 +48,7 @@ pub use numerics::{Trouble, TroubleKind, Troubles, model_numerics, numerics};
 pub use operation::{Arguments, operation};
 pub use reachability::{Cut, CutKind, Dependence, Reach, Reachability, Unreachable, reachability};
 pub use report::{Comparison, Failure, Method, Report, Verdict};
-pub use settings::Check;
+pub use settings::{Check, scalar};
 #[cfg(feature = "proptest")]
 pub use strategy::{
     Programs, RandomProgram, broadcastable, broadcastable_tensors, labels, models, one_hot,

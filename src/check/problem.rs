@@ -176,14 +176,18 @@ impl<'a> Problem<'a> {
     /// The positions of a point, in row-major order, that are compared: all, or a random choice of
     /// `most`.
     pub fn coordinates(&self, point: usize, most: usize) -> Vec<usize> {
-        let len = self.points[point].shape().size();
-        if len <= most {
-            return (0..len).collect();
-        }
-        let mut chosen = index::sample(&mut rng(point as u64), len, most).into_vec();
-        chosen.sort_unstable();
-        chosen
+        chosen(self.points[point].shape().size(), most, point as u64)
     }
+}
+
+/// All of `len` positions, or a random choice of `most`.
+pub(super) fn chosen(len: usize, most: usize, seed: u64) -> Vec<usize> {
+    if len <= most {
+        return (0..len).collect();
+    }
+    let mut chosen = index::sample(&mut rng(seed), len, most).into_vec();
+    chosen.sort_unstable();
+    chosen
 }
 
 /// How the weighted sum of a level changes from one place to another.

@@ -1,5 +1,9 @@
 //! The settings of a check of gradients, and the check itself.
 
+mod scalar;
+
+pub use scalar::scalar;
+
 use super::difference::{Difference, Precision};
 use super::problem::{Derivative, Point, Problem, Recording};
 use super::report::{Comparison, Failure, Method, Report, index_of};

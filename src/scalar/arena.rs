@@ -9,6 +9,7 @@
 //! all; so the sweep, which already compares indices to tell wide nodes from others, relies on nothing it has not compared.
 
 mod forward;
+mod lent;
 mod recording;
 mod refusal;
 mod side;

@@ -39,6 +39,8 @@
 //! | second order | | | [`hvp`], [`hessian`], [`hessian_sparse`] |
 //! | any order | [`taylor()`] | | nesting |
 //!
+//! [`custom_vjp`] records a function with a rule of your own, and a [`TensorFunction`](crate::TensorFunction) a function of tensors.
+//!
 //! Those named `…_into` write into buffers of the caller and allocate nothing once they have run. [`checkpointed`]
 //! differentiates a long loop with memory for a few of its states.
 //!
@@ -102,5 +104,5 @@ pub use patterned::Patterned;
 pub use real::{Plain, Real};
 pub use replay::{Diverged, Program, Traced};
 pub use sparse::{Coordinates, SparseHessian, SparseJacobian, hessian_sparse, jacobian_sparse};
-pub use tape::Tape;
+pub use tape::{Tape, custom_vjp};
 pub use taylor::{Taylor, taylor};

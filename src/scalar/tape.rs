@@ -1,5 +1,7 @@
 //! The tape in the hand.
 
+mod custom;
+
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -8,6 +10,8 @@ use super::adjoints::{Adjoints, Found, NOT_A_VARIABLE};
 use super::arena::{Hold, Rule};
 use super::number::Number;
 use super::real::Real;
+
+pub use custom::custom_vjp;
 
 /// A record of operations on [`Scalar`]s, to be swept back for derivatives.
 ///

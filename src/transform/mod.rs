@@ -16,6 +16,7 @@ mod model;
 #[cfg(test)]
 mod model_tests;
 mod parameters;
+mod scalar;
 mod scan;
 mod scan_step;
 mod solve;
@@ -33,6 +34,7 @@ pub(crate) use gradient::pull_back;
 pub use implicit::{FixedPoint, fixed_point, implicit_root};
 pub use jacobian::{hessian, hvp, jacobian};
 pub use model::{value_and_grad, value_and_grad_with};
+pub use scalar::{ArrayFunction, ScalarFunction, TensorFunction, Through};
 pub use scan::scan;
 pub use step::{Gradients, Step};
 pub use vars::Vars;
