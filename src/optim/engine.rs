@@ -73,11 +73,11 @@ pub struct Engine<R: Rule> {
 }
 
 /// The element whose identity is `id`: most often the one at `expected`.
-pub(super) fn find<T>(
+pub(super) fn find<T, K: PartialEq>(
     elements: &[T],
     expected: usize,
-    id: u64,
-    of: impl Fn(&T) -> u64,
+    id: K,
+    of: impl Fn(&T) -> K,
 ) -> Option<usize> {
     match elements.get(expected) {
         Some(element) if of(element) == id => Some(expected),

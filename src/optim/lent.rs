@@ -1,6 +1,6 @@
 //! The elements of a model's parameters and of their state, lent to a program for the time of a run.
 
-use super::engine::Slot;
+use super::engine::{Slot, find};
 use super::training::Known;
 use crate::element::{Any, Element, Float, Slice, SliceMut, Slices, SlicesMut};
 use crate::param::{Param, ParamMut, Segment, VisitorMut};
@@ -15,11 +15,9 @@ type Read<'a> = SmallVec<[Slice<'a>; 32]>;
 type Written<'a> = SmallVec<[Option<SliceMut<'a>>; 32]>;
 
 fn take<'a>(slots: &mut Slots<'a>, id: u64, expected: usize) -> &'a mut Slot {
-    let is = |slot: &Option<&mut Slot>| slot.as_ref().is_some_and(|slot| slot.id() == id);
-    let at = match slots.get(expected) {
-        Some(slot) if is(slot) => Some(expected),
-        _ => slots.iter().position(is),
-    };
+    let at = find(slots, expected, Some(id), |slot| {
+        slot.as_ref().map(|slot| slot.id())
+    });
     let slot = at.and_then(|at| slots[at].take());
     slot.expect("the slot of a parameter that is trained")
 }

@@ -310,7 +310,7 @@ fn unary_partial<T: Plain>(function: Unary, x: T, y: T) -> T {
     super::table::unary_table!(unary_partial, function, x, y;)
 }
 
-fn binary_value<T: Plain>(function: Binary, a: T, b: T) -> T {
+fn binary_value<T: Real>(function: Binary, a: T, b: T) -> T {
     match function {
         Binary::Add => a + b,
         Binary::Sub => a - b,
@@ -330,19 +330,7 @@ fn binary_partials<T: Plain>(function: Binary, a: T, b: T) -> [T; 2] {
     use super::dual::Dual;
     let (zero, one) = (T::zero(), T::one());
     let (a, b) = (Dual::new(a, [one, zero]), Dual::new(b, [zero, one]));
-    let y = match function {
-        Binary::Add => a + b,
-        Binary::Sub => a - b,
-        Binary::Mul => a * b,
-        Binary::Div => a / b,
-        Binary::Rem => a % b,
-        Binary::Powf => a.powf(b),
-        Binary::Atan2 => a.atan2(b),
-        Binary::Hypot => a.hypot(b),
-        Binary::Max => a.max(b),
-        Binary::Min => a.min(b),
-    };
-    y.tangents()
+    binary_value(function, a, b).tangents()
 }
 
 /// A program would have gone another way at the inputs given than when it was recorded.
