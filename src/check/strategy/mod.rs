@@ -1,5 +1,6 @@
 //! Strategies for property tests.
 
+mod draft;
 mod labels;
 mod matrices;
 mod models;

@@ -1,11 +1,12 @@
 //! Whole programs of random instructions.
 
 use super::Multiples;
+use super::draft::{Draft, DraftInput, ProgramTree};
 use crate::check::{Check, Failure, Report};
 use crate::tape::Var;
 use crate::tensor::Tensor;
 use proptest::collection::vec;
-use proptest::strategy::{BoxedStrategy, NewTree, Strategy};
+use proptest::strategy::{NewTree, Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use std::fmt;
 use std::sync::Arc;
@@ -13,13 +14,16 @@ use std::sync::Arc;
 /// The largest size of an axis of an input.
 const LARGEST: usize = 3;
 
-/// What an instruction does to one or two values.
+/// The axes of the inputs: `[m, n]`, `[n]` and `[m, 1]`.
+const INPUTS: [&[Option<usize>]; 3] = [&[Some(0), Some(1)], &[Some(1)], &[Some(0), None]];
+
+/// What an instruction does to one or two values; to one, which it is given twice.
 type Function = Arc<dyn Fn(Var<f64>, Var<f64>) -> Var<f64> + Send + Sync>;
 
 #[derive(Clone)]
-struct Instruction {
+pub(super) struct Instruction {
     name: &'static str,
-    operands: usize,
+    pub(super) operands: usize,
     function: Function,
 }
 
@@ -97,16 +101,6 @@ fn kinked() -> Vec<Instruction> {
     ]
 }
 
-/// What is drawn for a program: sizes, the number of inputs, their elements, and instructions with
-/// operands.
-type Drawn = (
-    usize,
-    usize,
-    usize,
-    (Vec<i64>, Vec<i64>, Vec<i64>),
-    Vec<(usize, usize, usize)>,
-);
-
 /// A strategy for random programs; made by [`programs`].
 #[derive(Clone)]
 pub struct Programs {
@@ -178,36 +172,11 @@ impl Programs {
         self.longest = longest;
         self
     }
+}
 
-    fn boxed_strategy(&self) -> BoxedStrategy<RandomProgram> {
-        let multiples = Multiples::of("programs", -1.5..1.5);
-        let instructions = self.instructions.clone();
-        // Operands are counted from the value that was computed last.
-        let step = (0..instructions.len(), 0..4usize, 0..4usize);
-        let steps = vec(step, 1..=self.longest);
-        let elements = || vec(multiples.range.clone(), LARGEST * LARGEST);
-        let elements = (elements(), elements(), elements());
-        let drawn = (1..=LARGEST, 1..=LARGEST, 1..=3usize, elements, steps);
-        let made = move |(m, n, count, elements, steps): Drawn| {
-            let (x, y, z) = elements;
-            let mut inputs = vec![
-                multiples.tensor([m, n], &x),
-                multiples.tensor([n], &y),
-                multiples.tensor([m, 1], &z),
-            ];
-            inputs.truncate(count);
-            let resolved = steps.into_iter().enumerate().map(|(at, (k, a, b))| {
-                let there = count + at;
-                let operand = |back: usize| there - 1 - back % there;
-                let instruction: &Instruction = &instructions[k];
-                (instruction.clone(), [operand(a), operand(b)])
-            });
-            RandomProgram {
-                steps: resolved.collect(),
-                inputs,
-            }
-        };
-        drawn.prop_map(made).boxed()
+impl fmt::Debug for Instruction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
     }
 }
 
@@ -220,19 +189,43 @@ impl fmt::Debug for Programs {
 }
 
 impl Strategy for Programs {
-    type Tree = <BoxedStrategy<RandomProgram> as Strategy>::Tree;
+    type Tree = ProgramTree;
     type Value = RandomProgram;
 
     fn new_tree(&self, runner: &mut TestRunner) -> NewTree<Self> {
-        self.boxed_strategy().new_tree(runner)
+        let multiples = Multiples::of("programs", -1.5..1.5);
+        // Operands are counted from the value that was computed last.
+        let step = (0..self.instructions.len(), 0..4usize, 0..4usize);
+        let steps = vec(step, 1..=self.longest);
+        let elements = vec(
+            vec(multiples.range.clone(), LARGEST * LARGEST),
+            1..=INPUTS.len(),
+        );
+        let drawn = (1..=LARGEST, 1..=LARGEST, elements, steps).new_tree(runner)?;
+        let (m, n, elements, steps) = drawn.current();
+        let count = elements.len();
+        let resolved = steps.into_iter().enumerate().map(|(at, (k, a, b))| {
+            let there = count + at;
+            let operand = |back: usize| there - 1 - back % there;
+            (self.instructions[k].clone(), [operand(a), operand(b)])
+        });
+        let inputs = INPUTS.into_iter().zip(elements);
+        Ok(ProgramTree::new(Draft {
+            sizes: [m, n],
+            inputs: inputs
+                .map(|(axes, elements)| DraftInput { axes, elements })
+                .collect(),
+            steps: resolved.collect(),
+            multiples,
+        }))
     }
 }
 
 /// A program that [`programs`] made, with the inputs it runs on. It prints as its instructions.
 #[derive(Clone)]
 pub struct RandomProgram {
-    inputs: Vec<Tensor<f64>>,
-    steps: Vec<(Instruction, [usize; 2])>,
+    pub(super) inputs: Vec<Tensor<f64>>,
+    pub(super) steps: Vec<(Instruction, [usize; 2])>,
 }
 
 impl RandomProgram {
@@ -259,8 +252,9 @@ impl RandomProgram {
         );
         let mut values = inputs.to_vec();
         let mut last = values[0];
-        for (instruction, [a, b]) in &self.steps {
-            last = (instruction.function)(values[*a], values[*b]);
+        for (instruction, operands) in &self.steps {
+            let [first, last_operand] = [operands[0], operands[instruction.operands - 1]];
+            last = (instruction.function)(values[first], values[last_operand]);
             values.push(last);
         }
         last

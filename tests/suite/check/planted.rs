@@ -2,7 +2,7 @@
 //! program that shows it.
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestError, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use wengert::check::{self, Check, Method, RandomProgram, Report};
 use wengert::{
     AnyVar, Binary, Dtype, Input, Operation, Output, Pullback, Reads, Shape, Tensor, Unary, Var,
@@ -198,9 +198,10 @@ fn an_operation_may_have_inputs_without_derivatives() {
     );
 }
 
-/// The smallest program that a property fails for.
+/// The smallest program that a property fails for, in cases drawn from a seed.
 fn shrunk(
-    programs: check::Programs,
+    programs: &check::Programs,
+    seed: u8,
     property: impl Fn(&RandomProgram) -> Result<(), TestCaseError>,
 ) -> RandomProgram {
     let mut runner = TestRunner::new_with_rng(
@@ -209,11 +210,9 @@ fn shrunk(
             failure_persistence: None,
             ..Config::default()
         },
-        proptest::test_runner::TestRng::deterministic_rng(
-            proptest::test_runner::RngAlgorithm::ChaCha,
-        ),
+        TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]),
     );
-    match runner.run(&programs, |program| property(&program)) {
+    match runner.run(programs, |program| property(&program)) {
         Err(TestError::Fail(_, program)) => program,
         outcome => panic!("{outcome:?}"),
     }
@@ -233,27 +232,48 @@ fn a_wrong_rule_shrinks_to_the_smallest_program_that_shows_it() {
             ct * x * x * 2.0
         }
     }
-    let programs = check::programs().unary("wrong_cube", |x| x.unary::<WrongCube>());
-    let smallest = shrunk(programs, |program| {
+    let check = |program: &RandomProgram| {
         check::property(program.gradients())?;
         Ok(())
-    });
-    assert_eq!(smallest.instructions(), ["wrong_cube"], "{smallest:?}");
-    assert_eq!(smallest.inputs().len(), 1, "{smallest:?}");
-    assert_eq!(smallest.inputs()[0].shape(), &Shape::from([1, 1]));
-    assert!(
-        format!("{smallest:?}").ends_with("%1 = wrong_cube %0\n"),
-        "{smallest:?}"
-    );
-
-    let programs = check::programs().binary("swapped", |a, b| {
+    };
+    let cubes = check::programs().unary("wrong_cube", |x| x.unary::<WrongCube>());
+    let swapped = check::programs().binary("swapped", |a, b| {
         a.binary::<SwappedArguments>(b.square() + 1.0)
     });
-    let smallest = shrunk(programs, |program| {
-        check::property(program.gradients())?;
-        Ok(())
-    });
-    assert_eq!(smallest.instructions(), ["swapped"], "{smallest:?}");
+    for seed in 0..20 {
+        let smallest = shrunk(&cubes, seed, check);
+        assert_eq!(smallest.instructions(), ["wrong_cube"], "{smallest:?}");
+        assert_eq!(smallest.inputs().len(), 1, "{smallest:?}");
+        assert_eq!(smallest.inputs()[0].len(), 1, "{smallest:?}");
+        let text = format!("{smallest:?}");
+        assert!(text.ends_with("[1.0]\n%1 = wrong_cube %0\n"), "{text}");
+
+        let smallest = shrunk(&swapped, seed, check);
+        assert_eq!(smallest.instructions(), ["swapped"], "{smallest:?}");
+    }
+}
+
+/// An instruction that can go only when another has gone, and that its reader must read past.
+#[test]
+fn instructions_go_wherever_they_stand() {
+    let depends = |program: &RandomProgram| {
+        let sines = program
+            .instructions()
+            .iter()
+            .filter(|&&n| n == "sin")
+            .count();
+        if sines < 2 {
+            Ok(())
+        } else {
+            Err(TestCaseError::fail("two sines"))
+        }
+    };
+    for seed in 0..20 {
+        let smallest = shrunk(&check::programs().longest(12), seed, depends);
+        assert_eq!(smallest.instructions(), ["sin", "sin"], "{smallest:?}");
+        assert_eq!(smallest.inputs().len(), 1, "{smallest:?}");
+        assert_eq!(smallest.inputs()[0].to_vec(), [0.0], "{smallest:?}");
+    }
 }
 
 #[test]
