@@ -10,6 +10,14 @@ use super::dispatch::{Baseline, Instructions, Level, level};
 use crate::element::{Dtype, Element, Slice, SliceMut, with_any};
 use std::marker::PhantomData;
 
+/// A sum, difference or product: functions that cost less than to store their result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    Add,
+    Sub,
+    Mul,
+}
+
 /// A function of one element.
 pub(crate) trait Map1<A: Element> {
     /// The type of the result.
@@ -32,6 +40,8 @@ pub(crate) trait Map2<A: Element, B: Element> {
     type Output: Element;
     /// Whether wide vectors pay: not for a function that calls out for each element.
     const WIDE: bool;
+    /// Which of those functions it is, if it is one.
+    const ARITHMETIC: Option<Arithmetic> = None;
     /// The value of the function.
     fn eval<L: Instructions>(a: A, b: B) -> Self::Output;
 }
@@ -168,13 +178,10 @@ impl<A: Element, B: Element, F: Map2<A, B>, X: Access, Y: Access> Source
     }
 }
 
-struct Source3<A, B, C, F>(
-    Reader<A, Each>,
-    Reader<B, Each>,
-    Reader<C, Each>,
-    PhantomData<F>,
-);
-impl<A: Element, B: Element, C: Element, F: Map3<A, B, C>> Source for Source3<A, B, C, F> {
+struct Source3<A, B, C, F, X, Y, Z>(Reader<A, X>, Reader<B, Y>, Reader<C, Z>, PhantomData<F>);
+impl<A: Element, B: Element, C: Element, F: Map3<A, B, C>, X: Access, Y: Access, Z: Access> Source
+    for Source3<A, B, C, F, X, Y, Z>
+{
     type Output = F::Output;
     const WIDE: bool = F::WIDE;
     #[inline(always)]
@@ -303,7 +310,10 @@ pub(crate) struct Kernel {
     inputs: [Dtype; OPERANDS],
     arity: usize,
     output: Dtype,
-    /// The function, given which operands are single: one of two may be, but no others.
+    arithmetic: Option<Arithmetic>,
+    /// Whether operands may be single: one of the first two, and the third.
+    singles: bool,
+    /// The function, given which operands are single.
     choose: fn([bool; OPERANDS]) -> Call,
 }
 
@@ -323,13 +333,24 @@ impl Kernel {
         &self.inputs[..self.arity]
     }
 
+    /// Which arithmetic function it is, if it is one.
+    pub(super) fn arithmetic(&self) -> Option<Arithmetic> {
+        self.arithmetic
+    }
+
+    /// Whether one of the first two operands may be single, and the third.
+    pub(super) fn takes_singles(&self) -> bool {
+        self.singles
+    }
+
     /// The function for the instructions of this processor, given which operands are single.
     ///
     /// # Panics
-    /// If other than one of two operands is.
+    /// If others are than [may be](Kernel::takes_singles).
     pub(super) fn call(&self, single: [bool; OPERANDS]) -> Call {
-        let count = single.iter().filter(|&&single| single).count();
-        assert!(count == 0 || (count == 1 && self.arity == 2));
+        let any = single.contains(&true);
+        assert!(!any || (self.singles && !(single[0] && single[1])));
+        assert!(!single[self.arity..].contains(&true));
         (self.choose)(single)
     }
 
@@ -339,6 +360,8 @@ impl Kernel {
             inputs: [A::DTYPE; OPERANDS],
             arity: 1,
             output: F::Output::DTYPE,
+            arithmetic: None,
+            singles: false,
             choose: |_| compiled::<Source1<A, F>>(),
         }
     }
@@ -349,6 +372,8 @@ impl Kernel {
             inputs: [A::DTYPE, B::DTYPE, B::DTYPE],
             arity: 2,
             output: F::Output::DTYPE,
+            arithmetic: F::ARITHMETIC,
+            singles: true,
             choose: |[a, b, _]| match (a, b) {
                 (false, false) => compiled::<Source2<A, B, F, Each, Each>>(),
                 (false, true) => compiled::<Source2<A, B, F, Each, One>>(),
@@ -363,7 +388,28 @@ impl Kernel {
             inputs: [A::DTYPE, B::DTYPE, C::DTYPE],
             arity: 3,
             output: F::Output::DTYPE,
-            choose: |_| compiled::<Source3<A, B, C, F>>(),
+            arithmetic: None,
+            singles: false,
+            choose: |_| compiled::<Source3<A, B, C, F, Each, Each, Each>>(),
+        }
+    }
+
+    /// The kernel of two functions of two elements, the second of the result of the first and a third element.
+    pub(super) const fn of_pair<T: Element, F: Map3<T, T, T>>() -> Kernel {
+        Kernel {
+            inputs: [T::DTYPE; OPERANDS],
+            arity: 3,
+            output: F::Output::DTYPE,
+            arithmetic: None,
+            singles: true,
+            choose: |single| match single {
+                [false, false, false] => compiled::<Source3<T, T, T, F, Each, Each, Each>>(),
+                [false, false, true] => compiled::<Source3<T, T, T, F, Each, Each, One>>(),
+                [false, true, false] => compiled::<Source3<T, T, T, F, Each, One, Each>>(),
+                [false, true, true] => compiled::<Source3<T, T, T, F, Each, One, One>>(),
+                [true, _, false] => compiled::<Source3<T, T, T, F, One, Each, Each>>(),
+                [true, _, true] => compiled::<Source3<T, T, T, F, One, Each, One>>(),
+            },
         }
     }
 }

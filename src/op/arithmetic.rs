@@ -2,6 +2,7 @@
 
 use super::table::{Domain, Row, Shapes, row};
 use crate::element::{Baseline, Float, Instructions, Number};
+use crate::kernel::elementwise::Arithmetic;
 use crate::tape::{AnyVar, Binary, Reads, Ternary, Unary, Var, described_here};
 
 pub(super) struct Add;
@@ -9,6 +10,7 @@ impl<T: Number> Binary<T> for Add {
     described_here!(binary, Add, T, numbers);
     type Output = T;
     const NAME: &'static str = "add";
+    const ARITHMETIC: Option<Arithmetic> = Some(Arithmetic::Add);
     const READS: Reads = Reads::NOTHING;
     const WIDE: bool = true;
     #[inline(always)]
@@ -25,6 +27,7 @@ impl<T: Number> Binary<T> for Sub {
     described_here!(binary, Sub, T, numbers);
     type Output = T;
     const NAME: &'static str = "sub";
+    const ARITHMETIC: Option<Arithmetic> = Some(Arithmetic::Sub);
     const READS: Reads = Reads::NOTHING;
     const WIDE: bool = true;
     #[inline(always)]
@@ -41,6 +44,7 @@ impl<T: Number> Binary<T> for Mul {
     described_here!(binary, Mul, T, numbers);
     type Output = T;
     const NAME: &'static str = "mul";
+    const ARITHMETIC: Option<Arithmetic> = Some(Arithmetic::Mul);
     const READS: Reads = Reads::INPUTS;
     const WIDE: bool = true;
     #[inline(always)]

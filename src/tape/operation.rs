@@ -4,7 +4,7 @@ use super::batch::Batch;
 use super::var::{AnyVar, Var};
 use crate::element::{Dtype, Element, Instructions, Slice, SliceMut};
 use crate::kernel::copy::copy_strided;
-use crate::kernel::elementwise::{Kernel, Map1, Map2, Map3};
+use crate::kernel::elementwise::{Arithmetic, Kernel, Map1, Map2, Map3};
 use crate::shape::{Layout, Shape};
 use std::any::Any;
 use std::borrow::Cow;
@@ -171,6 +171,9 @@ pub trait Binary<T: Element>: Sized + 'static {
     /// Whether the value is the same bits with every instruction set, so that a number may be computed with any.
     #[doc(hidden)]
     const EXACT: bool = true;
+    /// Which function of arithmetic it is: the crate computes pairs of those in one.
+    #[doc(hidden)]
+    const ARITHMETIC: Option<Arithmetic> = None;
     /// The value for one pair of elements.
     fn eval(a: T, b: T) -> Self::Output;
     /// The value by instructions that the crate has picked.
@@ -246,6 +249,7 @@ impl<T: Element, O: Unary<T>> Map1<T> for Of<O> {
 impl<T: Element, O: Binary<T>> Map2<T, T> for Of<O> {
     type Output = O::Output;
     const WIDE: bool = O::WIDE;
+    const ARITHMETIC: Option<Arithmetic> = O::ARITHMETIC;
     #[inline(always)]
     fn eval<L: Instructions>(a: T, b: T) -> O::Output {
         O::eval_at::<L>(a, b)

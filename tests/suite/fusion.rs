@@ -155,3 +155,71 @@ fn an_operation_may_run_a_tape_itself() {
     let y = (x * 2.0).unary::<Nested>() - 1.0;
     assert_eq!(y.value(), Tensor::from([4.0, 16.0, 36.0]));
 }
+
+/// The second function of a pair, of the result of the first and a third operand.
+const SECOND: usize = 5;
+
+fn second<T: Float>(k: usize, y: Var<T>, c: Var<T>) -> Var<T> {
+    match k {
+        0 => y + c,
+        1 => y - c,
+        2 => c - y,
+        3 => y * c,
+        _ => c * y,
+    }
+}
+
+/// Sums, differences and products of sums, differences and products, of operands that have all elements, one for each row, one for
+/// each column, or a single one.
+fn pairs<T: Float>(rows: usize, width: usize) {
+    let shapes = [[rows, width], [rows, 1], [1, width], [1, 1]];
+    let operands = shapes.map(|shape| elements::<T>(Shape::from(shape), 7, true));
+    for (a, b, c) in (0..64).map(|k| (k % 4, k / 4 % 4, k / 16)) {
+        for (first, then) in (0..3 * SECOND).map(|k| (k % 3, k / 3)) {
+            let tape = Tape::new();
+            let [a, b, c] = [a, b, c].map(|k| tape.leaf(&operands[k]));
+            let y = match first {
+                0 => a + b,
+                1 => a - b,
+                _ => a * b,
+            };
+            let z = second(then, y, c);
+            let value = z.value();
+            assert!(
+                same_bits(&value, &z.reference_value()),
+                "{first}, {then} of {}, {}, {}: {value:?}",
+                a.shape(),
+                b.shape(),
+                c.shape()
+            );
+        }
+    }
+}
+
+#[test]
+fn pairs_of_arithmetic_functions_round_as_each_alone() {
+    for (rows, width) in [(1, 700), (3, 5), (2, 1024)] {
+        pairs::<f32>(rows, width);
+        pairs::<f64>(rows, width);
+    }
+}
+
+#[test]
+fn what_only_one_function_reads_is_not_stored() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::<f32>::ones([64, 64]));
+    let y = x * 2.0 + x;
+    let plan = tape.explain((y - 1.0) + x).to_string();
+    // Two pairs: x * 2 + x, and y - 1 + x.
+    assert!(
+        plan.contains("1. fused pass, 1 x 4096, 2 instructions"),
+        "{plan}"
+    );
+    // What is read twice stays what it is: the square, then z + 1 + z.
+    let z = x * x;
+    let plan = tape.explain((z + 1.0) + z).to_string();
+    assert!(
+        plan.contains("1. fused pass, 1 x 4096, 2 instructions"),
+        "{plan}"
+    );
+}

@@ -78,9 +78,8 @@ impl Draft {
 
     /// Without an input that no instruction reads.
     fn without_input(&self, input: usize) -> Option<Draft> {
-        let reads = |(of, operands): &(Instruction, [usize; 2])| {
-            operands[..of.operands].contains(&input)
-        };
+        let reads =
+            |(of, operands): &(Instruction, [usize; 2])| operands[..of.operands].contains(&input);
         let unread = self.inputs.len() > 1 && !self.steps.iter().any(reads);
         unread.then(|| {
             self.changed(|d| {

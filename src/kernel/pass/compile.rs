@@ -18,7 +18,7 @@ const ALIGNMENT: usize = 64;
 impl Recipe {
     /// Compiles the recipe.
     pub fn compile(self) -> Pass {
-        let recipe = self.without_repetitions();
+        let recipe = self.without_repetitions().in_pairs();
         let stages = recipe.stages();
         let mut compiler = Compiler::new(recipe, stages);
         compiler.order();
@@ -117,12 +117,15 @@ impl Compiler {
     }
 
     /// Whether operand `k` can be one element beside a row of them.
-    fn stays_single(&self, args: &[Arg], k: usize, on_rows: bool) -> bool {
+    fn stays_single(&self, make: &Make, k: usize, on_rows: bool) -> bool {
+        let Make::Map { kernel, args, .. } = make else {
+            return false;
+        };
         let narrow = |arg: Arg| {
             self.recipe.is_single(arg)
                 || (!on_rows && self.block_rows == 1 && self.recipe.class(arg) == Class::Row)
         };
-        args.len() == 2 && narrow(args[k]) && !narrow(args[1 - k])
+        kernel.takes_singles() && narrow(args[k]) && (k == 2 || !narrow(args[1 - k]))
     }
 
     /// Puts instructions, and those that bring their operands into form, in the order in which they run.
@@ -156,7 +159,7 @@ impl Compiler {
             let stage = self.stage_of[index];
             let on_rows = self.on_rows(make);
             for (k, &arg) in make.args().iter().enumerate() {
-                if on_rows || self.stays_single(make.args(), k, on_rows) {
+                if on_rows || self.stays_single(make, k, on_rows) {
                     continue;
                 }
                 let step = match arg {
@@ -204,10 +207,14 @@ impl Compiler {
         self.last = last;
     }
 
-    /// Makes blocks shorter if many values live at once; sums must have whole blocks.
+    /// Makes blocks shorter if many values live at once; those of sums stay whole.
     fn lay_out(&mut self) {
         let reduces = |make: &Make| matches!(make, Make::Reduce { .. });
-        if self.block_rows > 1 || self.recipe.code.iter().any(reduces) {
+        let least = match self.recipe.code.iter().any(reduces) {
+            true => BLOCK,
+            false => 64,
+        };
+        if self.block_rows > 1 {
             return;
         }
         let (mut live, mut most) = (0usize, 0usize);
@@ -222,8 +229,9 @@ impl Compiler {
             }
             live -= ends.remove(&at).unwrap_or(0);
         }
-        while self.block_width > 64 && most * self.block_width > NEAR {
-            self.block_width = (self.block_width / 2).next_multiple_of(16);
+        while self.block_width > least && most * self.block_width > NEAR {
+            let half = (self.block_width / 2).next_multiple_of(16);
+            self.block_width = half.max(least);
         }
     }
 
@@ -402,7 +410,7 @@ impl Compiler {
         let mut slots = [0; 3];
         let mut single = [false; 3];
         for (k, &arg) in make.args().iter().enumerate() {
-            single[k] = self.stays_single(make.args(), k, on_rows);
+            single[k] = self.stays_single(&make, k, on_rows);
             slots[k] = self.operand(arg, stage, single[k]);
         }
         // An operand that is read for the last time may be overwritten by the result.

@@ -9,6 +9,7 @@ mod compile;
 mod link;
 mod machine;
 mod order;
+mod pair;
 mod recipe;
 mod reducer;
 

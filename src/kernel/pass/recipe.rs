@@ -88,6 +88,19 @@ impl Make {
             Make::Reduce { arg, .. } => std::slice::from_ref(arg),
         }
     }
+
+    /// Gives the values that it reads new numbers.
+    fn rename(&mut self, number: impl Fn(usize) -> usize) {
+        let args = match self {
+            Make::Map { args, .. } => args.as_mut_slice(),
+            Make::Reduce { arg, .. } => std::slice::from_mut(arg),
+        };
+        for arg in args {
+            if let Arg::Value(value) = arg {
+                *value = number(*value);
+            }
+        }
+    }
 }
 
 /// What a pass computes.
@@ -130,15 +143,7 @@ impl Recipe {
         let mut renamed: Vec<usize> = Vec::with_capacity(self.code.len());
         let mut code = Vec::with_capacity(self.code.len());
         for (index, mut make) in std::mem::take(&mut self.code).into_iter().enumerate() {
-            let rename = |arg: &mut Arg| {
-                if let Arg::Value(value) = arg {
-                    *value = renamed[*value];
-                }
-            };
-            match &mut make {
-                Make::Map { args, .. } => args.iter_mut().for_each(rename),
-                Make::Reduce { arg, .. } => rename(arg),
-            }
+            make.rename(|value| renamed[value]);
             if let Make::Map {
                 kernel,
                 args,
@@ -160,6 +165,14 @@ impl Recipe {
             .for_each(|output| *output = renamed[*output]);
         self.code = code;
         self
+    }
+
+    /// Gives all values new numbers.
+    pub(super) fn rename(&mut self, number: impl Fn(usize) -> usize) {
+        self.code.iter_mut().for_each(|make| make.rename(&number));
+        self.outputs
+            .iter_mut()
+            .for_each(|output| *output = number(*output));
     }
 
     /// The stage in which each value is made; that of a combined row is there from the next one on.
