@@ -474,6 +474,12 @@ impl<'a> Slice<'a> {
         with_any!(self, s => s.as_ptr().cast())
     }
 
+    /// The type of the elements, the first, and how many there are.
+    #[inline]
+    pub(crate) fn parts(&self) -> (Dtype, *const u8, usize) {
+        (self.dtype(), self.as_ptr(), self.len())
+    }
+
     /// The elements from `start` on, `len` of them.
     // The lifetime is a parameter because a slice behind a family does not shorten its own by itself.
     #[inline]
@@ -495,6 +501,13 @@ impl SliceMut<'_> {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         with_any!(self, s => s.len())
+    }
+
+    /// The type of the elements, the first, and how many there are.
+    #[inline]
+    pub(crate) fn into_parts(self) -> (Dtype, *mut u8, usize) {
+        let (dtype, len) = (self.dtype(), self.len());
+        (dtype, with_any!(self, s => s.as_mut_ptr().cast()), len)
     }
 }
 

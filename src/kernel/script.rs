@@ -4,14 +4,29 @@
 //! it is written: each step stays within its regions, and writes none that it reads. A [`Frame`] is a script with a memory and
 //! the values outside of it, whose types and sizes are looked at once for the whole run.
 
+use super::matmul::Tiny;
 use super::memory::{ALIGNMENT, Memory, Region};
 use super::pass::{Line, Link, Pass, Span};
-use crate::element::{Dtype, Element, Slice, SliceMut, with_any, with_dtype};
+use crate::element::{Dtype, Element, Slice, SliceMut, with_dtype};
 use crate::error::OutOfMemory;
 use smallvec::SmallVec;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// Where the memories of a run begin, and the values outside of it.
+#[derive(Clone, Copy)]
+pub(super) struct Bases<'f>(&'f [Span]);
+
+impl Bases<'_> {
+    /// Where a spot is.
+    #[inline(always)]
+    pub fn at(self, spot: &Spot) -> *mut u8 {
+        // Read and written within the value only: that was checked when the script was written, and the value when the
+        // frame was made.
+        self.0[spot.base as usize].first.wrapping_add(spot.offset)
+    }
+}
 
 /// Where a step finds a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +38,24 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    fn dtype(&self) -> Dtype {
+    /// The type of the elements.
+    pub fn dtype(&self) -> Dtype {
         match *self {
             Place::Memory(region) => region.dtype,
             Place::Outside(_, dtype) => dtype,
+        }
+    }
+
+    fn spot(&self) -> Spot {
+        match *self {
+            Place::Memory(region) => Spot {
+                base: base(region.dtype),
+                offset: region.start,
+            },
+            Place::Outside(k, _) => Spot {
+                base: OUTSIDE + k as u32,
+                offset: 0,
+            },
         }
     }
 
@@ -178,16 +207,6 @@ impl Script {
                 assert_eq!(region.len, len, "an output that does not fit its pass");
             }
         }
-        let spot = |place: &Place| match *place {
-            Place::Memory(region) => Spot {
-                base: base(region.dtype),
-                offset: region.start,
-            },
-            Place::Outside(k, _) => Spot {
-                base: OUTSIDE + k as u32,
-                offset: 0,
-            },
-        };
         let room = |place: &Place| match place {
             Place::Memory(region) if region.dtype != Dtype::Bool => {
                 region.bytes().len().next_multiple_of(ALIGNMENT)
@@ -197,7 +216,7 @@ impl Script {
         let spots = |places: &[Place]| -> Vec<(Spot, usize)> {
             places
                 .iter()
-                .map(|place| (spot(place), room(place)))
+                .map(|place| (place.spot(), room(place)))
                 .collect()
         };
         let registers = |offset: usize| Spot {
@@ -218,6 +237,28 @@ impl Script {
             work,
             reads: places.into_iter().collect(),
             writes: writes.into(),
+        });
+    }
+
+    /// Adds a step that multiplies tiny matrices.
+    ///
+    /// # Panics
+    /// As [`pass`](Script::pass).
+    pub fn product(&mut self, tiny: Tiny, factors: [Place; 2], to: Place) {
+        self.check(&factors, &[to]);
+        for (factor, len) in factors.iter().zip(tiny.needs()) {
+            self.require(factor, to.dtype(), len);
+        }
+        self.require(&to, to.dtype(), tiny.makes());
+        let link = Link::Product {
+            tiny,
+            factors: factors.map(|factor| factor.spot()),
+            to: to.spot(),
+        };
+        self.steps.push(Step {
+            work: Work::Linked(vec![link]),
+            reads: factors.into_iter().collect(),
+            writes: SmallVec::from_slice(&[to]),
         });
     }
 
@@ -314,11 +355,13 @@ impl Script {
             len: self.truths,
         });
         for slice in read {
-            frame.outside(slice.dtype(), slice.len(), slice.as_ptr().cast_mut(), false);
+            let (dtype, first, len) = slice.parts();
+            let first = first.cast_mut();
+            frame.outside(Span { first, len }, dtype, false);
         }
-        for mut slice in written {
-            let first = with_any!(&mut slice, s => s.as_mut_ptr().cast());
-            frame.outside(slice.dtype(), slice.len(), first, true);
+        for slice in written {
+            let (dtype, first, len) = slice.into_parts();
+            frame.outside(Span { first, len }, dtype, true);
         }
         assert_eq!(frame.bases.len(), OUTSIDE as usize + self.outside.len());
         frame
@@ -342,25 +385,15 @@ pub(crate) struct Frame<'r> {
 
 impl Frame<'_> {
     #[inline]
-    fn outside(&mut self, dtype: Dtype, len: usize, first: *mut u8, may_write: bool) {
+    fn outside(&mut self, span: Span, dtype: Dtype, may_write: bool) {
         let needed = &self.script.outside[self.bases.len() - OUTSIDE as usize];
         assert!(
             needed.dtype.is_none_or(|needed| needed == dtype)
-                && len >= needed.len
+                && span.len >= needed.len
                 && (may_write || !needed.written),
             "a value that does not fit the run"
         );
-        self.bases.push(Span { first, len });
-    }
-
-    /// Where a spot is.
-    #[inline(always)]
-    pub(super) fn at(&self, spot: &Spot) -> *mut u8 {
-        // Read and written within the value only: that was checked when the script was written, and the value when the
-        // frame was made.
-        self.bases[spot.base as usize]
-            .first
-            .wrapping_add(spot.offset)
+        self.bases.push(span);
     }
 
     fn span(&self, place: &Place) -> Span {
@@ -381,10 +414,11 @@ impl Frame<'_> {
         let step = &self.script.steps[step];
         match &step.work {
             Work::Linked(links) => {
+                let bases = Bases(&self.bases);
                 for link in links {
                     // SAFETY: the pass was linked to places that were checked then; the values outside were checked when
                     // the frame was made; and the frame has borrowed the memory and all values.
-                    unsafe { link.run(self) };
+                    unsafe { link.run(bases) };
                 }
             }
             Work::Pass { pass, work } => {

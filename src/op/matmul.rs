@@ -2,7 +2,7 @@
 
 use super::table::{Domain, Row, Shapes, row};
 use crate::element::{Dtype, Number, with_float, with_number};
-use crate::kernel::matmul::{Matrix, matmul, matmul_batch};
+use crate::kernel::matmul::{Matrix, Tiny, matmul, matmul_batch};
 use crate::shape::{Layout, Shape};
 use crate::tape::{
     AnyVar, Batch, Called, Graph, Input, Op, Operation, Output, Pullback, Reads, Var, View, same,
@@ -150,6 +150,16 @@ impl Operation for Matmul {
 
     fn never_fails(&self) -> bool {
         true
+    }
+
+    fn tiny(&self, dtype: Dtype, layouts: &[Layout]) -> Option<Tiny> {
+        let [x, y] = layouts else { return None };
+        if (x.shape().rank(), y.shape().rank()) != (2, 2) {
+            return None;
+        }
+        let a = matrix(&[], x, x.offset(), self.transposed[0]);
+        let b = matrix(&[], y, y.offset(), self.transposed[1]);
+        with_number!(dtype, T => Tiny::of::<T>(a, b))
     }
 
     fn vjp(&self, pullback: &Pullback<'_>, k: usize) -> AnyVar {

@@ -11,9 +11,6 @@ use std::sync::Arc;
 /// The slots of an optimizer, each of which is lent once.
 type Slots<'a> = SmallVec<[Option<&'a mut Slot>; 16]>;
 
-type Read<'a> = SmallVec<[Slice<'a>; 32]>;
-type Written<'a> = SmallVec<[Option<SliceMut<'a>>; 32]>;
-
 fn take<'a>(slots: &mut Slots<'a>, id: u64, expected: usize) -> &'a mut Slot {
     let at = find(slots, expected, Some(id), |slot| {
         slot.as_ref().map(|slot| slot.id())
@@ -26,33 +23,30 @@ fn take<'a>(slots: &mut Slots<'a>, id: u64, expected: usize) -> &'a mut Slot {
 pub(super) struct Lent<'r, 'a> {
     params: &'r [Known],
     slots: Slots<'a>,
-    read: Read<'a>,
-    state: Read<'a>,
-    written: Written<'a>,
+    /// What is read: the parameters, in the order of the visit, and then their state; nothing of what is overwritten.
+    read: &'r mut [Slice<'a>],
+    /// What is overwritten, by the number of the result.
+    written: &'r mut [Option<SliceMut<'a>>],
+    /// The next parameter, and where its state is read.
     next: usize,
+    state: usize,
 }
 
 impl<'r, 'a> Lent<'r, 'a> {
-    pub fn new(params: &'r [Known], slots: &'a mut [Slot], results: usize) -> Self {
-        let mut written = SmallVec::new();
-        written.resize_with(results, || None);
-        let mut lent = Slots::new();
-        lent.extend(slots.iter_mut().map(Some));
+    pub fn new(
+        params: &'r [Known],
+        slots: &'a mut [Slot],
+        read: &'r mut [Slice<'a>],
+        written: &'r mut [Option<SliceMut<'a>>],
+    ) -> Self {
         Lent {
             params,
-            slots: lent,
-            read: SmallVec::new(),
-            state: SmallVec::new(),
+            slots: slots.iter_mut().map(Some).collect(),
+            read,
             written,
             next: 0,
+            state: params.len(),
         }
-    }
-
-    /// Once all parameters were visited: what is read, the parameters and then their state (nothing of what is overwritten), and
-    /// what is overwritten, by the number of the result.
-    pub fn finish(mut self) -> (Read<'a>, Written<'a>) {
-        self.read.append(&mut self.state);
-        (self.read, self.written)
     }
 
     /// Whether the next parameter of the program is this one.
@@ -61,35 +55,30 @@ impl<'r, 'a> Lent<'r, 'a> {
         known.is_some_and(|known| known.id == param.id())
     }
 
-    /// Lends a parameter that is not trained.
+    /// Lends a parameter that is only read.
     fn show<T: Element>(&mut self, param: &'a mut Param<T>) {
         if self.is_next(param) {
             param.value_mut().settle();
             let elements: &'a [T] = &param.value().storage()[..];
-            self.read.push(T::erase::<Slices<'a>>(elements));
+            self.read[self.next] = T::erase::<Slices<'a>>(elements);
             self.next += 1;
         }
     }
 
     fn lend<T: Float>(&mut self, param: &'a mut Param<T>) {
-        let Some(Known {
-            trained: Some(trained),
-            id,
-        }) = self.params.get(self.next).filter(|_| self.is_next(param))
+        let known = self.params.get(self.next).filter(|_| self.is_next(param));
+        let Some((id, trained)) = known.and_then(|known| Some((known.id, known.trained.as_ref()?)))
         else {
             return self.show(param);
         };
-        let slot = take(&mut self.slots, *id, self.next);
-        let nothing = || T::erase::<Slices<'a>>(&[][..]);
+        let slot = take(&mut self.slots, id, self.next);
         let (result, in_place) = trained.results[0];
         if in_place {
             let elements = param.value_mut().as_mut_slice();
             self.written[result] = Some(T::erase::<SlicesMut<'a>>(elements));
-            self.read.push(nothing());
+            self.next += 1;
         } else {
-            param.value_mut().settle();
-            let elements: &'a [T] = &param.value().storage()[..];
-            self.read.push(T::erase::<Slices<'a>>(elements));
+            self.show(param);
         }
         let buffers = slot.state::<T>().iter_mut();
         for (buffer, &(result, in_place)) in buffers.zip(&trained.results[1..]) {
@@ -97,12 +86,11 @@ impl<'r, 'a> Lent<'r, 'a> {
                 // A clone of the optimizer shares it until one of the two goes on.
                 let elements = &mut Arc::make_mut(buffer)[..];
                 self.written[result] = Some(T::erase::<SlicesMut<'a>>(elements));
-                self.state.push(nothing());
             } else {
-                self.state.push(T::erase::<Slices<'a>>(&buffer[..]));
+                self.read[self.state] = T::erase::<Slices<'a>>(&buffer[..]);
             }
+            self.state += 1;
         }
-        self.next += 1;
     }
 }
 

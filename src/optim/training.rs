@@ -4,7 +4,7 @@ use super::Stepping;
 use super::engine::Engine;
 use super::lent::{Exchange, Lent};
 use super::rule::{Numbers, Rule};
-use crate::element::{AnyNumber, Element, Float, Number, Slice, with_any, with_float};
+use crate::element::{AnyNumber, Element, Float, Number, Slice, SliceMut, with_any, with_float};
 use crate::error::{Error, ErrorKind};
 use crate::op;
 use crate::param::{Module, ParamRef, Segment, Visitor, each, join};
@@ -396,16 +396,24 @@ impl Recorded {
         let room = compiled.plan().renew(pool, memory, results, in_place);
         room.map_err(|fault| compiled.no_room(&fault))?;
         let outcome = {
-            let mut lent = Lent::new(params, &mut engine.slots, in_place.len());
-            model.visit_mut(&mut lent);
-            let (read, written) = lent.finish();
-            let given = inputs.iter().map(|slice| slice.briefly());
-            let given: SmallVec<[Slice<'_>; 64]> = given
-                .chain(read.iter().map(|slice| slice.briefly()))
-                .chain(values.iter().map(AnyNumber::as_slice))
-                .collect();
-            let written = written.into_iter().zip(results.iter_mut());
-            let written = written.map(|(lent, own)| lent.unwrap_or_else(|| unique(own)));
+            // Inputs, parameters, their state, numbers: as they were recorded.
+            let trained = params.iter().filter_map(|known| known.trained.as_ref());
+            let states: usize = trained.map(|trained| trained.results.len() - 1).sum();
+            let mut given: SmallVec<[Slice<'_>; 64]> = SmallVec::new();
+            given.extend(inputs.iter().map(|slice| slice.briefly()));
+            given.resize(inputs.len() + params.len() + states, Slice::F32(&[]));
+            given.extend(values.iter().map(AnyNumber::as_slice));
+            let mut written: SmallVec<[Option<SliceMut<'_>>; 32]> = SmallVec::new();
+            written.resize_with(in_place.len(), || None);
+            let read = &mut given[inputs.len()..];
+            model.visit_mut(&mut Lent::new(
+                params,
+                &mut engine.slots,
+                read,
+                &mut written,
+            ));
+            let written = written.iter_mut().zip(results.iter_mut());
+            let written = written.map(|(lent, own)| lent.take().unwrap_or_else(|| unique(own)));
             compiled.run_over(&given, &[], written, memory)
         };
         outcome.map_err(|message| Error::new(ErrorKind::Range, message))?;

@@ -146,12 +146,9 @@ impl Graph {
         let mut results = plan.room(&mut self.pool, &mut plans.memory)?;
         self.pool.note(plan.within());
         let outcome = {
-            let mut inputs: SmallVec<[Slice<'_>; 16]> = SmallVec::new();
-            for given in &plan.inputs {
-                inputs.push(self.read(given));
-            }
+            let inputs = plan.inputs.iter().map(|given| self.read(given));
             let written = results.iter_mut().map(unique);
-            plan.execute(&inputs, written, &mut plans.memory)
+            plan.execute(inputs, written, &mut plans.memory)
         };
         if outcome.is_ok() {
             self.keep(&plan, &results);

@@ -5,11 +5,9 @@ use super::fetch::Fetch;
 use super::lower;
 use super::nonfinite::{NonFinite, all_finite, in_order};
 use super::plan::{Form, Given, Plan};
-use crate::element::Slice;
 use crate::kernel::memory::Memory;
 use crate::tape::{Graph, Op, TapeRef};
 use crate::tensor::Pool;
-use smallvec::SmallVec;
 
 /// Why a checked run stopped.
 #[derive(Debug)]
@@ -186,10 +184,9 @@ impl Graph {
         results: &mut Results,
         memory: &mut Memory,
     ) -> Result<(), Trouble> {
-        let inputs: SmallVec<[Slice<'_>; 16]> =
-            plan.inputs.iter().map(|given| self.read(given)).collect();
+        let inputs = plan.inputs.iter().map(|given| self.read(given));
         let written = results.iter_mut().map(unique);
-        let mut frame = plan.frame(&inputs, written, memory);
+        let mut frame = plan.frame(inputs, written, memory);
         for (at, step) in plan.steps.iter().enumerate() {
             let node = step.nodes[0];
             if bad.is_some_and(|bad| bad < node) {

@@ -186,11 +186,9 @@ impl Compiled {
         results: impl Iterator<Item = SliceMut<'w>>,
         memory: &mut Memory,
     ) -> Result<(), String> {
-        let mut given: SmallVec<[Slice<'_>; 64]> = SmallVec::new();
-        for source in &self.sources {
-            given.push(Self::slice(source, inputs, parameters));
-        }
-        let outcome = self.plan.execute(&given, results, memory);
+        let given = self.sources.iter();
+        let given = given.map(|source| Self::slice(source, inputs, parameters));
+        let outcome = self.plan.execute(given, results, memory);
         outcome.map_err(|fault| self.describe(&fault))
     }
 

@@ -62,7 +62,16 @@ impl Plan {
                         let work = start..start + bytes;
                         script.pass(pass, &reads, &step.overwritten, &writes, work);
                     }
-                    _ => script.other(&reads, &step.overwritten, &writes),
+                    Work::Call { operation, layouts } => {
+                        let tiny = operation.tiny(writes[0].dtype(), layouts);
+                        match (tiny, &reads[..]) {
+                            (Some(tiny), &[a, b]) => script.product(tiny, [a, b], writes[0]),
+                            _ => script.other(&reads, &step.overwritten, &writes),
+                        }
+                    }
+                    Work::Reduce { .. } | Work::Copy { .. } => {
+                        script.other(&reads, &step.overwritten, &writes)
+                    }
                 }
             }
             script
@@ -75,20 +84,19 @@ impl Plan {
     /// If inputs and results are not those of the plan.
     pub fn frame<'r, 'w: 'r>(
         &'r self,
-        inputs: &'r [Slice<'_>],
+        inputs: impl Iterator<Item = Slice<'r>>,
         results: impl Iterator<Item = SliceMut<'w>>,
         memory: &'r mut Memory,
     ) -> Frame<'r> {
-        let inputs = inputs.iter().map(|slice| slice.briefly());
         self.script().frame(memory, inputs, results)
     }
 
     /// Runs all steps.
-    pub fn execute<'w>(
-        &self,
-        inputs: &[Slice<'_>],
+    pub fn execute<'r, 'w: 'r>(
+        &'r self,
+        inputs: impl Iterator<Item = Slice<'r>>,
         results: impl Iterator<Item = SliceMut<'w>>,
-        memory: &mut Memory,
+        memory: &'r mut Memory,
     ) -> Result<(), Fault> {
         let mut frame = self.frame(inputs, results, memory);
         for step in 0..self.steps.len() {

@@ -10,7 +10,6 @@ use crate::kernel::memory::Memory;
 use crate::shape::{Layout, Shape};
 use crate::tape::{Graph, Op};
 use crate::tensor::{Pool, Storage, Storages};
-use smallvec::SmallVec;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -251,17 +250,16 @@ impl Graph {
         );
         let mut memory = Memory::default();
         let mut results = plan.room(&mut Pool::default(), &mut memory)?;
-        let inputs: SmallVec<[Slice<'_>; 16]> =
-            plan.inputs.iter().map(|given| self.read(given)).collect();
+        let inputs = plan.inputs.iter().map(|given| self.read(given));
         let written = results.iter_mut().map(unique);
-        plan.execute(&inputs, written, &mut memory)?;
+        plan.execute(inputs, written, &mut memory)?;
         let look = |&node: &u32| {
             let shape = &self.node(node).shape;
             let plain = || Layout::contiguous(Shape::clone(shape));
             let fetched = plan.fetched.iter().find(|fetched| fetched.node == node);
             if let Some(fetched) = fetched {
                 let data = match fetched.place {
-                    Place::Input(input) => inputs[input as usize],
+                    Place::Input(input) => self.read(&plan.inputs[input as usize]),
                     Place::Result(result) => match &results[result as usize] {
                         Some(storage) => storage.as_slice(),
                         None => unreachable!("a result that was written"),

@@ -4,10 +4,8 @@ use super::execute::{Fault, unique};
 use super::fetch::Fetch;
 use super::listing::{Bytes, count};
 use super::plan::{Plan, Step};
-use crate::element::Slice;
 use crate::kernel::memory::Memory;
 use crate::tape::{Graph, TapeRef};
-use smallvec::SmallVec;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
@@ -278,10 +276,9 @@ impl Graph {
         self.pool.note(plan.within());
         let mut times = Vec::with_capacity(plan.steps.len());
         {
-            let given = plan.inputs.iter().map(|given| self.read(given));
-            let inputs: SmallVec<[Slice<'_>; 16]> = given.collect();
+            let inputs = plan.inputs.iter().map(|given| self.read(given));
             let written = results.iter_mut().map(unique);
-            let mut frame = plan.frame(&inputs, written, &mut memory);
+            let mut frame = plan.frame(inputs, written, &mut memory);
             for step in 0..plan.steps.len() {
                 plan.step(step, &mut frame)?;
             }

@@ -5,6 +5,7 @@ use super::var::{AnyVar, Var};
 use crate::element::{Dtype, Element, Instructions, Slice, SliceMut};
 use crate::kernel::copy::copy_strided;
 use crate::kernel::elementwise::{Arithmetic, Kernel, Map1, Map2, Map3};
+use crate::kernel::matmul::Tiny;
 use crate::shape::{Layout, Shape};
 use std::any::Any;
 use std::borrow::Cow;
@@ -469,6 +470,13 @@ pub trait Operation: Any + fmt::Debug + Send + Sync {
     /// before it.
     fn never_fails(&self) -> bool {
         false
+    }
+
+    /// The operation on inputs of these layouts, if it is a product of matrices as small as that.
+    #[doc(hidden)]
+    fn tiny(&self, dtype: Dtype, layouts: &[Layout]) -> Option<Tiny> {
+        let _ = (dtype, layouts);
+        None
     }
 
     /// Whether the result has a derivative with respect to input `k`. One that has none, as an index, passes no gradient on.

@@ -21,6 +21,7 @@ use crate::element::{Any, Number, Slices, SlicesMut};
 use paths::product;
 use skinny::nanoseconds;
 use tile::At;
+pub use tiny::Tiny;
 
 /// A matrix in a slice: element `(i, j)` lies at `offset + i * row_stride + j * column_stride`.
 #[derive(Clone, Copy, Debug)]

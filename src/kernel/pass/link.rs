@@ -3,8 +3,9 @@
 use super::{Access, Base, Instruction, Pass};
 use crate::element::Dtype;
 use crate::kernel::elementwise::{CHUNK, Call, OPERANDS};
+use crate::kernel::matmul::Tiny;
 use crate::kernel::reduce::GROUP;
-use crate::kernel::script::{Frame, Spot};
+use crate::kernel::script::{Bases, Spot};
 
 /// A call of a kernel.
 #[derive(Clone, Debug)]
@@ -37,6 +38,11 @@ pub(crate) enum Link {
         columns: usize,
         to: Spot,
     },
+    Product {
+        tiny: Tiny,
+        factors: [Spot; 2],
+        to: Spot,
+    },
     Accumulate {
         accumulate: unsafe fn(*const u8, usize, usize, *mut u8, bool),
         from: Spot,
@@ -50,17 +56,17 @@ impl Link {
     /// Calls the kernel.
     ///
     /// # Safety
-    /// The frame must be of the script that the pass was linked for.
+    /// They must be the bases of a frame of the script that the pass was linked for.
     #[inline]
-    pub unsafe fn run(&self, frame: &Frame<'_>) {
+    pub unsafe fn run(&self, bases: Bases<'_>) {
         // SAFETY: types and sizes were checked when the pass was linked; a value that is written is another than those read, or
         // the very same elements.
         unsafe {
             match self {
                 Link::Map { call, args, to, n } => {
                     let [a, b, c] = args;
-                    let operands = [frame.at(a), frame.at(b), frame.at(c)];
-                    call(operands.map(<*mut u8>::cast_const), frame.at(to), *n);
+                    let operands = [bases.at(a), bases.at(b), bases.at(c)];
+                    call(operands.map(<*mut u8>::cast_const), bases.at(to), *n);
                 }
                 Link::Fill {
                     size,
@@ -69,7 +75,7 @@ impl Link {
                     to,
                     len,
                 } => {
-                    let (from, to) = (frame.at(from), frame.at(to));
+                    let (from, to) = (bases.at(from), bases.at(to));
                     match size {
                         1 => super::machine::fill::<u8>(from, *period, to, *len),
                         4 => super::machine::fill::<u32>(from, *period, to, *len),
@@ -82,21 +88,25 @@ impl Link {
                     rows,
                     columns,
                     to,
-                } => super::machine::spread(*size, frame.at(from), frame.at(to), *rows, *columns),
+                } => super::machine::spread(*size, bases.at(from), bases.at(to), *rows, *columns),
                 Link::Reduce {
                     runs,
                     from,
                     rows,
                     columns,
                     to,
-                } => runs(frame.at(from), *rows, *columns, frame.at(to)),
+                } => runs(bases.at(from), *rows, *columns, bases.at(to)),
+                Link::Product { tiny, factors, to } => {
+                    let factors = factors.each_ref().map(|spot| bases.at(spot).cast_const());
+                    tiny.run(factors, bases.at(to));
+                }
                 Link::Accumulate {
                     accumulate,
                     from,
                     rows,
                     columns,
                     to,
-                } => accumulate(frame.at(from), *rows, *columns, frame.at(to), false),
+                } => accumulate(bases.at(from), *rows, *columns, bases.at(to), false),
             }
         }
     }

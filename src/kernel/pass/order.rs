@@ -39,20 +39,22 @@ pub(super) fn overwrites(recipe: &Recipe, steps: &[(Position, Step)]) -> Vec<(us
     }
     let mut pairs = Vec::new();
     for (output, &index) in recipe.outputs.iter().enumerate() {
-        let make = &recipe.code[index];
-        if !matches!(
-            make,
-            Make::Map {
-                class: Class::Full,
-                ..
-            }
-        ) {
+        let Make::Map { kernel, class, .. } = &recipe.code[index] else {
             continue;
-        }
+        };
         for (input, source) in recipe.inputs.iter().enumerate() {
-            if source.access == Access::Flat
+            // Element by element: whoever writes one has read it.
+            let alike = match class {
+                Class::Full => source.access == Access::Flat,
+                Class::Row => {
+                    source.access == Access::Row
+                        || (recipe.rows == 1 && source.access == Access::Single)
+                }
+                Class::Column | Class::Single => false,
+            };
+            if alike
                 && source.offset == 0
-                && source.dtype == make.dtype()
+                && source.dtype == kernel.output()
                 && read[input] <= made[index]
             {
                 pairs.push((output, input));
