@@ -52,7 +52,16 @@ impl<T: Number> Binary<T> for Mul {
         a.times(b)
     }
     fn vjp(k: usize, a: Var<T>, b: Var<T>, _y: Var<T>, ct: Var<T>) -> Var<T> {
-        ct * if k == 0 { b } else { a }
+        scaled(ct, if k == 0 { b } else { a })
+    }
+}
+
+/// `ct * factor`. Where the cotangent is 1, as it is at first, that is the factor.
+pub(super) fn scaled<T: Number>(ct: Var<T>, factor: Var<T>) -> Var<T> {
+    if ct.is_known(1.0) && ct.shape() == factor.shape() {
+        factor
+    } else {
+        ct * factor
     }
 }
 

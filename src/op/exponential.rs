@@ -1,5 +1,6 @@
 //! Exponentials, logarithms, roots and reciprocals.
 
+use super::arithmetic::scaled;
 use super::table::{Domain, Row, Shapes, row, unary};
 use crate::element::Number;
 use crate::tape::Var;
@@ -22,7 +23,7 @@ unary! {
     /// ```
     Exp, exp, reads: OUTPUT, domain: ANY,
     |x, L| x.exp_at::<L>(),
-    |_x, y, ct| ct * y;
+    |_x, y, ct| scaled(ct, y);
 
     /// `e^x - 1`, elementwise, without the cancellation near 0.
     ///
