@@ -110,23 +110,28 @@ fn of_the_network() {
         })
     };
     // What clipping and influence need of them: the norm of each, of which the gradients need not be stored.
+    let examples = |x: Var, y: Var<i64>| {
+        let one = |(x, y): (Var, Var<i64>)| {
+            loss::cross_entropy(model.forward(x.unsqueeze(0)), y.unsqueeze(0))
+        };
+        per_example_gradients(&model, one, (x, y)).1
+    };
     let norms = || {
         run(&|tape, x, y| {
-            let one = |(x, y): (Var, Var<i64>)| {
-                loss::cross_entropy(model.forward(x.unsqueeze(0)), y.unsqueeze(0))
-            };
-            let (_, each) = per_example_gradients(&model, one, (x, y));
+            let norms: Var = examples(x, y).squared_norms();
+            black_box(tape.run(norms));
+        })
+    };
+    let sums = || {
+        run(&|tape, x, y| {
             let square = |(_, g): (&str, wengert::AnyVar)| {
                 let g = g.typed::<f32>();
                 let axes: Vec<isize> = (1..g.rank() as isize).collect();
                 g.square().sum_axes(&axes)
             };
-            let total = each
-                .iter()
-                .map(square)
-                .reduce(|a, b| a + b)
-                .expect("parameters");
-            black_box(tape.run(total));
+            let each = examples(x, y);
+            let total = each.iter().map(square).reduce(|a, b| a + b);
+            black_box(tape.run(total.expect("parameters")));
         })
     };
     let (a, b) = race(function, forward);
@@ -135,8 +140,50 @@ fn of_the_network() {
     report("mlp: hvp beside the gradient", a, b, 3.0);
     let (a, b) = race(reverse, each);
     report("mlp: gradients of examples beside gradient", a, b, 1.5);
+    let (a, b) = race(fill_of_examples(), each);
+    report("mlp: the same beside a fill of as many bytes", a, b, 1.5);
     let (a, b) = race(reverse, norms);
-    report("mlp: their norms beside the gradient", a, b, 1.5);
+    report("mlp: squared_norms beside the gradient", a, b, 1.5);
+    let (a, b) = race(reverse, sums);
+    report("mlp: sums of squares beside the gradient", a, b, 1.5);
+}
+
+/// Writes as many bytes as the gradients of all examples take, into memory that is there: what they would take if they cost nothing
+/// else.
+fn fill_of_examples() -> impl FnMut() {
+    let each = [784 * 512, 512, 512 * 512, 512, 512 * 10, 10];
+    let mut elements = vec![0.0_f32; 128 * each.iter().sum::<usize>()];
+    move || {
+        use rayon::prelude::*;
+        let parts = elements.par_chunks_mut(1 << 16);
+        parts.for_each(|part| black_box(part).fill(1.0));
+    }
+}
+
+/// A network so small that no memory limits it: that of the benchmark of training steps, as programs.
+fn of_the_smallest() {
+    let model = Mlp::new(&[2, 4, 1]);
+    let x = Tensor::from([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+    let y = Tensor::from([[0.0], [1.0], [1.0], [0.0]]);
+    let variables = |p: Parameters| p.iter().map(|(_, v)| v.typed()).collect::<Vec<Var>>();
+    let inputs = || [ProgramInput::new([4, 2]), ProgramInput::new([4, 1])];
+    let loss = |x: Var, y: Var| loss::mean_squared_error(model.forward(x), y);
+    let reverse = Program::record(inputs(), |[x, y]: [Var; 2]| {
+        let p = Parameters::on(&model, x.tape());
+        let (value, all) = value_and_gradient(|p: Parameters| p.bound(|| loss(x, y)), p);
+        (value, variables(all))
+    });
+    let each = Program::record(inputs(), |[x, y]: [Var; 2]| {
+        let one = |(x, y): (Var, Var)| loss(x.unsqueeze(0), y.unsqueeze(0));
+        let (values, all) = per_example_gradients(&model, one, (x, y));
+        (values, variables(all))
+    });
+    let (reverse, each) = (reverse.expect("a program"), each.expect("a program"));
+    let (a, b) = race(
+        || (0..1000).for_each(|_| drop(black_box(reverse.run([&x, &y])))),
+        || (0..1000).for_each(|_| drop(black_box(each.run([&x, &y])))),
+    );
+    report("xor, 1000 runs: gradients of examples beside", a, b, 1.5);
 }
 
 fn of_a_chain() {
@@ -156,23 +203,64 @@ fn of_a_chain() {
     report("chain: hvp beside the gradient", a, b, 3.0);
 }
 
+/// A network of 32 layers, cut into parts.
+enum Part {
+    Plain(usize),
+    Again(usize),
+    /// A part of a part: its layers are computed three times, and so many more layers twice.
+    Twice(usize, usize),
+}
+
+use Part::{Again, Plain, Twice};
+
 fn of_checkpoints() {
+    // The earlier a part, the fewer inputs of others are kept while it is computed again: the longer it may be. The last is not.
+    let whole = [Plain(32)];
+    let tanh: fn(Var) -> Var = Var::tanh;
+    let parts = [Again(7), Again(7), Again(6), Again(5), Again(4), Plain(3)];
+    of_parts("tanh", tanh, &whole, &parts);
+    let parts = [
+        Twice(6, 5),
+        Twice(2, 5),
+        Again(5),
+        Again(4),
+        Again(3),
+        Plain(2),
+    ];
+    of_parts("tanh, parts of parts", tanh, &whole, &parts);
+    let gelu: fn(Var) -> Var = Var::gelu;
+    let lengths = [5, 5, 4, 4, 3, 3, 3, 2, 2];
+    let parts: Vec<Part> = lengths.map(Again).into_iter().chain([Plain(1)]).collect();
+    of_parts("gelu", gelu, &whole, &parts);
+}
+
+fn of_parts(name: &str, activation: fn(Var) -> Var, whole: &[Part], parts: &[Part]) {
     let model = Mlp::new(&[256; 33]);
     let x = Tensor::uniform([4096, 256], -1.0, 1.0, &mut wengert::rng(3));
-    let step = |parts: &[usize]| {
+    let through = |x: Var, layers: &[Linear]| {
+        let layer = |x, layer: &Linear| activation(layer.forward(x));
+        layers.iter().fold(x, layer)
+    };
+    let step = |parts: &[Part]| {
         let tape = Tape::new();
         let p = Parameters::on(&model, *tape);
         let x = tape.constant(&x);
-        let through =
-            |x: Var, layers: &[Linear]| layers.iter().fold(x, |x, layer| layer.forward(x).tanh());
         let mut layers = &model.layers[..];
-        let loss = parts.iter().fold(x, |x, &part| {
-            let (these, rest) = layers.split_at(part);
+        let mut next = |count: usize| {
+            let (these, rest) = layers.split_at(count);
             layers = rest;
-            match part {
-                32 => through(x, these),
-                _ => checkpoint(|x| through(x, these), x),
-            }
+            these
+        };
+        let loss = parts.iter().fold(x, |x, part| match *part {
+            Plain(count) => through(x, next(count)),
+            Again(count) => checkpoint(|x| through(x, next(count)), x),
+            Twice(first, then) => checkpoint(
+                |x| {
+                    let x = checkpoint(|x| through(x, next(first)), x);
+                    through(x, next(then))
+                },
+                x,
+            ),
         });
         let loss = loss.square().mean();
         let leaves: Vec<Var> = p.iter().map(|(_, w)| w.typed()).collect();
@@ -180,29 +268,27 @@ fn of_checkpoints() {
         black_box(tape.run((loss, loss.gradients(leaves))));
         tape.peak_bytes()
     };
-    // The earlier a part, the fewer inputs of others are kept while it is computed again: the longer it may be.
-    for parts in [&[4; 8][..], &[8, 7, 6, 5, 4, 2]] {
-        let (plain, less) = (step(&[32]), step(parts));
-        let (a, b) = race(|| _ = step(&[32]), || _ = step(parts));
-        report(
-            &format!("32 layers: checkpoints of {parts:?} beside none"),
-            a,
-            b,
-            1.4,
-        );
-        let mib = |bytes: usize| bytes as f64 / (1 << 20) as f64;
-        println!(
-            "{:<44} {:>7.1} MiB {:>6.1} MiB  ratio {:.2} (wanted: at least 4)",
-            "    peak",
-            mib(plain),
-            mib(less),
-            plain as f64 / less as f64
-        );
-    }
+    let (plain, less) = (step(whole), step(parts));
+    let (a, b) = race(|| _ = step(whole), || _ = step(parts));
+    report(
+        &format!("32 layers, {name}: checkpoints beside none"),
+        a,
+        b,
+        1.4,
+    );
+    let mib = |bytes: usize| bytes as f64 / (1 << 20) as f64;
+    println!(
+        "{:<44} {:>7.1} MiB {:>6.1} MiB  ratio {:.2} (wanted: at least 4)",
+        "    peak",
+        mib(plain),
+        mib(less),
+        plain as f64 / less as f64
+    );
 }
 
 fn main() {
     of_a_chain();
     of_checkpoints();
     of_the_network();
+    of_the_smallest();
 }

@@ -1,10 +1,16 @@
 //! Smooth activation functions, and the error function and sigmoid that they are made of.
+//!
+//! Products of an operand and a function of it are operations of their own, whose rule computes that function again: a composition
+//! would keep each value that one of its rules reads.
 
 use super::table::{Domain, Row, Shapes, row, unary};
 use crate::element::Float;
 use crate::tape::Var;
 
 const ANY: Domain = Domain::Interval(-2.0, 2.0);
+
+/// `1 / sqrt(2 pi)`.
+const FRAC_1_SQRT_TAU: f64 = 0.398_942_280_401_432_7;
 
 unary! {
     /// The error function, elementwise: -1 and 1 at the infinities.
@@ -84,6 +90,80 @@ unary! {
     Softplus, softplus, reads: INPUTS, domain: ANY,
     |x, L| x.softplus_at::<L>(),
     |x, _y, ct| ct * x.sigmoid();
+
+    /// The Gaussian error linear unit `x Phi(x)`, elementwise, `Phi` being the distribution function of
+    /// the standard normal distribution. NaN at negative infinity, as in PyTorch.
+    ///
+    /// Formula: `gelu x = x / 2 * (1 + erf(x / sqrt 2))`.
+    ///
+    /// # Derivative
+    /// `Phi(x) + x phi(x)` with the density `phi`; 0 and 1 for large `|x|`, NaN at the infinities.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([-1e30, 0.0, 1e30]));
+    /// assert_eq!(x.gelu().value(), Tensor::from([0.0, 0.0, 1e30]));
+    /// assert_eq!(x.gelu().sum().gradient(x).value(), Tensor::from([0.0, 0.5, 1.0]));
+    /// ```
+    ///
+    /// # Source
+    /// Hendrycks, Gimpel, "Gaussian error linear units (GELUs)" (2016), section 2.
+    Gelu, gelu, reads: INPUTS, domain: ANY,
+    |x, L| x * T::of(0.5) * ((x * T::FRAC_1_SQRT_2()).erf_at::<L>() + T::ONE),
+    |x, _y, ct| {
+        let below = ((x * T::FRAC_1_SQRT_2()).erf() + T::ONE) * T::of(0.5);
+        let density = (x * x * T::of(-0.5)).exp() * T::of(FRAC_1_SQRT_TAU);
+        ct * (below + x * density)
+    };
+
+    /// The sigmoid-weighted linear unit `x sigmoid(x)`, elementwise; also named swish. NaN at negative
+    /// infinity, as in PyTorch.
+    ///
+    /// # Derivative
+    /// `s + x s (1 - s)` for `s = sigmoid x`; 0 and 1 for large `|x|`, NaN at the infinities.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([-1e30, 0.0, 1e30]));
+    /// assert_eq!(x.silu().value(), Tensor::from([0.0, 0.0, 1e30]));
+    /// assert_eq!(x.silu().sum().gradient(x).value(), Tensor::from([0.0, 0.5, 1.0]));
+    /// ```
+    ///
+    /// # Source
+    /// Elfwing, Uchibe, Doya, "Sigmoid-weighted linear units for neural network function approximation
+    /// in reinforcement learning" (2018).
+    Silu, silu, reads: INPUTS, domain: ANY,
+    |x, L| x * x.sigmoid_at::<L>(),
+    |x, _y, ct| {
+        let s = x.sigmoid();
+        ct * (s + x * (s * (x.tape().number(T::ONE) - s)))
+    };
+
+    /// Mish, `x tanh(softplus x)`, elementwise. NaN at negative infinity, as in PyTorch.
+    ///
+    /// # Derivative
+    /// `t + x (1 - t^2) sigmoid(x)` for `t = tanh(softplus x)`; 0 and 1 for large `|x|`, NaN at the
+    /// infinities.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([-1e30, 0.0, 1e30]));
+    /// assert_eq!(x.mish().value(), Tensor::from([0.0, 0.0, 1e30]));
+    /// let dx = x.mish().sum().gradient(x);
+    /// assert!(dx.value().all_close(&Tensor::from([0.0, 0.6, 1.0]), 1e-6, 0.0));
+    /// ```
+    ///
+    /// # Source
+    /// Misra, "Mish: a self regularized non-monotonic activation function" (2019).
+    Mish, mish, reads: INPUTS, domain: ANY,
+    |x, L| x * x.softplus_at::<L>().tanh_at::<L>(),
+    |x, _y, ct| {
+        let t = x.softplus().tanh();
+        ct * (t + x * ((x.tape().number(T::ONE) - t * t) * x.sigmoid()))
+    };
 }
 
 impl<T: Float> Var<T> {
@@ -107,32 +187,6 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn log_sigmoid(self) -> Self {
         -(-self).softplus()
-    }
-
-    /// The Gaussian error linear unit `x Phi(x)`, elementwise, `Phi` being the distribution function of
-    /// the standard normal distribution. NaN at negative infinity, as in PyTorch.
-    ///
-    /// Formula: `gelu x = x / 2 * (1 + erf(x / sqrt 2))`.
-    ///
-    /// # Derivative
-    /// `Phi(x) + x phi(x)` with the density `phi`; 0 and 1 for large `|x|`, NaN at the infinities.
-    ///
-    /// ```
-    /// use wengert::prelude::*;
-    /// let tape = Tape::new();
-    /// let x = tape.leaf(&Tensor::from([-1e30, 0.0, 1e30]));
-    /// assert_eq!(x.gelu().value(), Tensor::from([0.0, 0.0, 1e30]));
-    /// assert_eq!(x.gelu().sum().gradient(x).value(), Tensor::from([0.0, 0.5, 1.0]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the tape was reset or dropped.
-    ///
-    /// # Source
-    /// Hendrycks, Gimpel, "Gaussian error linear units (GELUs)" (2016), section 2.
-    #[track_caller]
-    pub fn gelu(self) -> Self {
-        self * T::of(0.5) * ((self * T::FRAC_1_SQRT_2()).erf() + T::ONE)
     }
 
     /// The approximation of [`gelu`](Var::gelu) by a hyperbolic tangent, elementwise: what GPT-2 and BERT
@@ -166,64 +220,11 @@ impl<T: Float> Var<T> {
         let inner = x * (x * x * T::of(C * 0.044715) + T::of(C));
         self * T::of(0.5) * (inner.tanh() + T::ONE)
     }
-
-    /// The sigmoid-weighted linear unit `x sigmoid(x)`, elementwise; also named swish. NaN at negative
-    /// infinity, as in PyTorch.
-    ///
-    /// # Derivative
-    /// `s + x s (1 - s)` for `s = sigmoid x`; 0 and 1 for large `|x|`, NaN at the infinities.
-    ///
-    /// ```
-    /// use wengert::prelude::*;
-    /// let tape = Tape::new();
-    /// let x = tape.leaf(&Tensor::from([-1e30, 0.0, 1e30]));
-    /// assert_eq!(x.silu().value(), Tensor::from([0.0, 0.0, 1e30]));
-    /// assert_eq!(x.silu().sum().gradient(x).value(), Tensor::from([0.0, 0.5, 1.0]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the tape was reset or dropped.
-    ///
-    /// # Source
-    /// Elfwing, Uchibe, Doya, "Sigmoid-weighted linear units for neural network function approximation
-    /// in reinforcement learning" (2018).
-    #[track_caller]
-    pub fn silu(self) -> Self {
-        self * self.sigmoid()
-    }
-
-    /// Mish, `x tanh(softplus x)`, elementwise. NaN at negative infinity, as in PyTorch.
-    ///
-    /// # Derivative
-    /// `t + x (1 - t^2) sigmoid(x)` for `t = tanh(softplus x)`; 0 and 1 for large `|x|`, NaN at the
-    /// infinities.
-    ///
-    /// ```
-    /// use wengert::prelude::*;
-    /// let tape = Tape::new();
-    /// let x = tape.leaf(&Tensor::from([-1e30, 0.0, 1e30]));
-    /// assert_eq!(x.mish().value(), Tensor::from([0.0, 0.0, 1e30]));
-    /// let dx = x.mish().sum().gradient(x);
-    /// assert!(dx.value().all_close(&Tensor::from([0.0, 0.6, 1.0]), 1e-6, 0.0));
-    /// ```
-    ///
-    /// # Panics
-    /// If the tape was reset or dropped.
-    ///
-    /// # Source
-    /// Misra, "Mish: a self regularized non-monotonic activation function" (2019).
-    #[track_caller]
-    pub fn mish(self) -> Self {
-        self * self.softplus().tanh()
-    }
 }
 
 /// The rows of this family besides those of [`UNARY`].
 pub(super) const ROWS: &[Row] = &[
     row!("log_sigmoid", &[ANY], Shapes::Broadcast, |x| x[0]
         .log_sigmoid()),
-    row!("gelu", &[ANY], Shapes::Broadcast, |x| x[0].gelu()),
     row!("gelu_tanh", &[ANY], Shapes::Broadcast, |x| x[0].gelu_tanh()),
-    row!("silu", &[ANY], Shapes::Broadcast, |x| x[0].silu()),
-    row!("mish", &[ANY], Shapes::Broadcast, |x| x[0].mish()),
 ];

@@ -3,7 +3,7 @@
 use super::table::{Domain, Row, Shapes, row};
 use crate::element::{Baseline, Float, Instructions, Number};
 use crate::kernel::elementwise::Arithmetic;
-use crate::tape::{AnyVar, Binary, Reads, Ternary, Unary, Var, described_here};
+use crate::tape::{AnyVar, Binary, Op, Reads, Ternary, Unary, Var, described_here};
 
 pub(super) struct Add;
 impl<T: Number> Binary<T> for Add {
@@ -63,6 +63,26 @@ pub(super) fn scaled<T: Number>(ct: Var<T>, factor: Var<T>) -> Var<T> {
     } else {
         ct * factor
     }
+}
+
+/// The factors of a recorded product of which at most one changes along each axis but the first: an outer product for each example.
+pub(crate) fn outer_factors<T: Number>(of: Var<T>) -> Option<[Var<T>; 2]> {
+    let tape = of.tape();
+    let graph = tape.graph("product");
+    let node = graph.node(of.index);
+    let Op::Elementwise(op) = node.op else {
+        return None;
+    };
+    let [a, b] = node.inputs[..] else {
+        return None;
+    };
+    let [left, right] = [a, b].map(|input| &graph.node(input).shape);
+    let rank = node.shape.rank();
+    let apart = left.rank() == rank
+        && right.rank() == rank
+        && (1..rank).all(|axis| left[axis] == 1 || right[axis] == 1);
+    let found = std::ptr::eq(op, <Mul as Binary<T>>::described()) && apart;
+    found.then(|| [a, b].map(|input| tape.var(input).assume()))
 }
 
 pub(super) struct Div;

@@ -21,4 +21,5 @@ mod trigonometric;
 mod view;
 
 pub use arithmetic::Operand;
+pub(crate) use arithmetic::outer_factors;
 pub(crate) use rule::{Rule, accumulate, conform, seed, zeros_like};

@@ -63,16 +63,21 @@ fn size_class(len: usize) -> (usize, usize) {
 #[derive(Default)]
 struct Shelf {
     free: Vec<AnyStorage>,
-    /// The fewest free buffers there have been since the last [`Pool::end_cycle`]: so many were never needed.
+    /// The fewest free buffers there have been since idle ones were freed last: so many were never needed.
     idle: usize,
 }
 
+/// Cycles after which buffers that none of them needed are freed. More than one: programs take turns at training, validation and
+/// others, and memory that comes fresh from the system costs many times what it costs to write it.
+const CYCLES: usize = 8;
+
 /// Free buffers by element type and size, and the number of bytes handed out.
 ///
-/// The pool keeps what one cycle (from reset to reset of a tape) needed and frees the rest at the end of the cycle.
+/// A cycle is from reset to reset of a tape. The pool keeps what one of the last [`CYCLES`] needed, and frees the rest.
 #[derive(Default)]
 pub(crate) struct Pool {
     shelves: [Vec<Shelf>; 4],
+    cycles: usize,
     live: usize,
     peak: usize,
 }
@@ -121,8 +126,14 @@ impl Pool {
         shelves[class].free.push(storage);
     }
 
-    /// Ends a cycle, in which nothing is in use any more: frees the buffers that it never used, and counts anew.
+    /// Ends a cycle, in which nothing is in use any more: counts anew, and every [`CYCLES`] frees the buffers that none of them used.
     pub fn end_cycle(&mut self) {
+        self.live = 0;
+        self.peak = 0;
+        self.cycles += 1;
+        if !self.cycles.is_multiple_of(CYCLES) {
+            return;
+        }
         for shelf in self.shelves.iter_mut().flatten() {
             let idle = shelf.idle.min(shelf.free.len());
             if idle > 0 {
@@ -130,8 +141,6 @@ impl Pool {
             }
             shelf.idle = shelf.free.len();
         }
-        self.live = 0;
-        self.peak = 0;
     }
 
     /// The most bytes that were in use at once since the last [`end_cycle`](Pool::end_cycle).
@@ -179,14 +188,19 @@ mod tests {
         let third = acquire(&mut pool, 97);
         assert_eq!(with_any!(&third, s => s.len()), 97);
         pool.recycle(third);
-        pool.end_cycle();
-        pool.end_cycle();
-        assert_eq!(
-            pool.shelves[Dtype::F32 as usize]
-                .iter()
-                .map(|s| s.free.len())
-                .sum::<usize>(),
-            0
-        );
+        let free = |pool: &Pool| {
+            let shelves = pool.shelves[Dtype::F32 as usize].iter();
+            shelves.map(|s| s.free.len()).sum::<usize>()
+        };
+        // A buffer that every other cycle needs is kept, one that no cycle needs is not.
+        for _ in 0..2 * CYCLES {
+            pool.end_cycle();
+            let again = acquire(&mut pool, 100);
+            pool.recycle(again);
+            pool.end_cycle();
+            assert_eq!(free(&pool), 1);
+        }
+        (0..2 * CYCLES).for_each(|_| pool.end_cycle());
+        assert_eq!(free(&pool), 0);
     }
 }

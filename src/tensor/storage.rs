@@ -10,12 +10,18 @@ use std::ptr::NonNull;
 /// A cache line, and the widest vector register.
 const ALIGNMENT: usize = 64;
 
+/// What the system gives fresh zeros for without writing them: for more it writes them one by one, so that a large buffer would be
+/// written twice.
+const GIVEN: usize = 16;
+
 /// A buffer of initialized elements. Its length may be set to anything up to its capacity, so that one buffer can serve
 /// tensors of several sizes.
 pub(crate) struct Storage<T> {
     pointer: NonNull<T>,
     len: usize,
     capacity: usize,
+    /// Bytes of the allocation before the first element.
+    before: usize,
 }
 
 // SAFETY: a `Storage` owns its elements exclusively, as a `Vec<T>` does; elements are plain numbers.
@@ -24,10 +30,10 @@ unsafe impl<T: Element> Send for Storage<T> {}
 unsafe impl<T: Element> Sync for Storage<T> {}
 
 impl<T> Storage<T> {
-    /// The memory of so many elements; `None` if it cannot be addressed.
+    /// The memory of so many elements, wherever in it the first is aligned; `None` if it cannot be addressed.
     fn layout(capacity: usize) -> Option<Layout> {
-        let layout = Layout::array::<T>(capacity).ok()?;
-        layout.align_to(ALIGNMENT).ok()
+        let bytes = Layout::array::<T>(capacity).ok()?.size();
+        Layout::from_size_align(bytes.checked_add(ALIGNMENT)?, GIVEN).ok()
     }
 }
 
@@ -52,6 +58,7 @@ impl<T: Element> Storage<T> {
                 pointer: NonNull::dangling(),
                 len: 0,
                 capacity: 0,
+                before: 0,
             });
         }
         let error = OutOfMemory {
@@ -61,11 +68,15 @@ impl<T: Element> Storage<T> {
         // SAFETY: the layout has a size above zero. All bits zero is a valid value of every `Element`
         // (0.0, 0, false), so the whole capacity is initialized.
         let raw = unsafe { alloc::alloc_zeroed(layout) };
-        let pointer = NonNull::new(raw.cast::<T>()).ok_or(error)?;
+        let raw = NonNull::new(raw).ok_or(error)?;
+        let before = raw.align_offset(ALIGNMENT);
+        // SAFETY: the next multiple of `ALIGNMENT` is less than `ALIGNMENT` bytes away, and the layout has so many beyond the elements.
+        let pointer = unsafe { raw.add(before) }.cast();
         Ok(Storage {
             pointer,
             len,
             capacity,
+            before,
         })
     }
 
@@ -95,8 +106,8 @@ impl<T: Element> Storage<T> {
 impl<T> Drop for Storage<T> {
     fn drop(&mut self) {
         if let (1.., Some(layout)) = (self.capacity, Self::layout(self.capacity)) {
-            // SAFETY: allocated in `try_zeroed` with this very layout; elements need no drop.
-            unsafe { alloc::dealloc(self.pointer.as_ptr().cast(), layout) }
+            // SAFETY: allocated in `try_zeroed` with this very layout, so many bytes before the first element; elements need no drop.
+            unsafe { alloc::dealloc(self.pointer.cast::<u8>().sub(self.before).as_ptr(), layout) }
         }
     }
 }
@@ -145,6 +156,11 @@ mod tests {
         storage.set_len(10);
         assert_eq!(storage[2..4], [5.0, 0.0]);
         assert!(Storage::<bool>::zeroed(0, 0)[..].is_empty());
+        for len in [1, 7, 1000, 1 << 20] {
+            let [a, b] = [0, len].map(|more| Storage::<f64>::zeroed(len, len + more));
+            assert_eq!((a.as_ptr() as usize | b.as_ptr() as usize) % ALIGNMENT, 0);
+            assert!(a.iter().chain(&b[..]).all(|&x| x == 0.0));
+        }
         assert_eq!(&storage.clone()[..], &storage[..]);
     }
 

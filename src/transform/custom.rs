@@ -97,6 +97,10 @@ impl Operation for Ruled {
         copied(&inputs[0], output)
     }
 
+    fn overwrites(&self) -> Option<usize> {
+        Some(0)
+    }
+
     fn vjp(&self, _pullback: &Pullback<'_>, _k: usize) -> AnyVar {
         unreachable!("all cotangents are given at once")
     }

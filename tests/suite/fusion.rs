@@ -2,6 +2,7 @@
 
 use super::sample::runner;
 use proptest::prelude::*;
+use wengert::transform::hvp;
 use wengert::{Float, Shape, Tape, Tensor, Var};
 
 const ROWS: &[usize] = &[0, 1, 2, 3, 63, 64, 65, 130];
@@ -130,6 +131,20 @@ fn fused_passes_give_the_bits_of_one_node_at_a_time() {
         }
     });
     outcome.unwrap_or_else(|fault| panic!("{fault}"));
+}
+
+#[test]
+fn passes_with_more_values_than_fit_into_a_cache_give_the_same_bits() {
+    // Two hundred bytes for each element wait for the way back; blocks have other lengths than powers of two then.
+    let chain = |x: Var| (0..10).fold(x, |x, _| (x * 1.1 + 0.1).tanh() * x).sum();
+    for len in [1, 63, 64, 641, 5000, 40_000] {
+        let tape = Tape::new();
+        let x = tape.leaf(&elements::<f32>(Shape::from([len]), 7, false));
+        let curvature = hvp(chain, x * 0.1, x);
+        let plan = tape.explain(curvature);
+        assert_eq!(plan.kernels(), 1, "{plan}");
+        assert!(same_bits(&curvature.value(), &curvature.reference_value()));
+    }
 }
 
 /// A function that runs a tape of its own for each element.

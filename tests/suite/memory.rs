@@ -156,8 +156,9 @@ fn steps_of_changing_size_do_not_pile_up() {
             y.gradient(x).value();
             tape.reset();
         }
-        // Two small steps: what the last large ones left is idle, and freed.
-        for _ in 0..3 {
+        // What none of eight steps needs is freed: what the last large ones left, after twice as many small ones. With these a
+        // cycle is a multiple of eight.
+        for _ in 0..18 {
             let x = tape.leaf(&Tensor::<f32>::ones([1]));
             x.exp().value();
             tape.reset();

@@ -1,5 +1,6 @@
 //! Transforms of models, through their parameters.
 
+use super::panic::caught;
 use super::transforms::close;
 use wengert::transform::{
     Parameters, Vmap, gradient, hvp, jvp, per_example_gradients, value_and_gradient,
@@ -119,6 +120,69 @@ fn gradients_of_examples_are_those_of_batches_of_one() {
         }
     }
     assert!(gradients.iter().all(|(_, g)| matches!(g, Any::F64(_))));
+}
+
+#[test]
+fn norms_of_gradients_of_examples_are_those_of_the_gradients() {
+    let model = mlp();
+    let x = Tensor::uniform([6, 3], -1.0, 1.0, &mut rng(1));
+    let tape = Tape::new();
+    let x = tape.constant(&x);
+    let once = |x: Var<f64>| model.forward(x.unsqueeze(0)).square().sum();
+    // Weights that are used twice have sums of two products as gradients.
+    let twice = |x: Var<f64>| once(x) * (once(x * 0.5) + 1.0);
+    for loss in [&once as &dyn Fn(Var<f64>) -> Var<f64>, &twice] {
+        let (_, gradients) = per_example_gradients(&model, loss, x);
+        let norms: Var<f64> = gradients.squared_norms();
+        let (norms, gradients) = tape.run((norms, gradients));
+        let of = |example: usize, g: &Tensor<f64>| g.row(example).iter().map(|x| x * x).sum();
+        for i in 0..6 {
+            let each = parameters(&model).map(|p| of(i, gradients.get(p).unwrap()));
+            let expected: f64 = each.iter().sum();
+            let norm = norms[[i]];
+            assert!(
+                (norm - expected).abs() < 1e-12 * expected,
+                "{norm}, {expected}"
+            );
+        }
+    }
+    // A product of an example's own elements is none of two vectors.
+    let (v, w) = (
+        tape.constant(&Tensor::from([[1.0, 2.0]])),
+        tape.constant(&Tensor::from([[3.0, 5.0]])),
+    );
+    let one = Parameters::on(&Linear::<f64>::new(1, 1, &mut rng(0)), *tape);
+    let products = one.map_each(|_, _| (v * w).erase());
+    assert_eq!(
+        products.squared_norms::<f64>().value(),
+        Tensor::from([2.0 * (9.0 + 100.0)])
+    );
+}
+
+#[test]
+fn norms_form_no_product() {
+    let rng = &mut rng(4);
+    let model = Linear::<f32>::new(300, 200, rng);
+    let tape = Tape::new();
+    let x = tape.constant(&Tensor::uniform([16, 300], -1.0, 1.0, rng));
+    let loss = |x: Var| model.forward(x.unsqueeze(0)).square().sum();
+    let (_, gradients) = per_example_gradients(&model, loss, x);
+    let plan = tape.explain(gradients.squared_norms::<f32>());
+    let weights = 300 * 200 * 4;
+    assert!(plan.bytes_moved() < 2 * weights, "{plan}");
+    assert!(plan.peak_bytes() < weights / 2, "{plan}");
+}
+
+#[test]
+fn norms_name_what_has_none() {
+    let model = Linear::<f32>::new(3, 2, &mut rng(4));
+    let tape = Tape::new();
+    let parameters = Parameters::on(&model, *tape);
+    let message = caught(|| parameters.squared_norms::<f64>()).message;
+    assert_eq!(
+        message,
+        "squared_norms: weight is f32 of shape [2, 3], not f64 with an axis of examples"
+    );
 }
 
 #[test]

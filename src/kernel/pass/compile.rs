@@ -11,8 +11,11 @@ use crate::kernel::elementwise::CHUNK;
 use crate::kernel::reduce::GROUP;
 use std::collections::HashMap;
 
-/// Bytes of a first-level cache that registers should not exceed.
-const NEAR: usize = 24 * 1024;
+/// Bytes of a second-level cache that registers should not exceed. In blocks so short that all registers fit into the first level,
+/// instructions take longer to begin than registers take to come from the second.
+const NEAR: usize = 128 * 1024;
+/// The shortest block of one row.
+const SHORTEST: usize = 64;
 const ALIGNMENT: usize = 64;
 
 impl Recipe {
@@ -207,14 +210,10 @@ impl Compiler {
         self.last = last;
     }
 
-    /// Makes blocks shorter if many values live at once; those of sums stay whole.
+    /// Makes blocks shorter if many values live at once; sums must have whole blocks.
     fn lay_out(&mut self) {
         let reduces = |make: &Make| matches!(make, Make::Reduce { .. });
-        let least = match self.recipe.code.iter().any(reduces) {
-            true => BLOCK,
-            false => 64,
-        };
-        if self.block_rows > 1 {
+        if self.block_rows > 1 || self.recipe.code.iter().any(reduces) {
             return;
         }
         let (mut live, mut most) = (0usize, 0usize);
@@ -229,10 +228,8 @@ impl Compiler {
             }
             live -= ends.remove(&at).unwrap_or(0);
         }
-        while self.block_width > least && most * self.block_width > NEAR {
-            let half = (self.block_width / 2).next_multiple_of(16);
-            self.block_width = half.max(least);
-        }
+        let fit = NEAR / most.max(1) / CHUNK * CHUNK;
+        self.block_width = self.block_width.min(fit.max(SHORTEST));
     }
 
     fn place(&mut self, place: Place) -> Slot {
