@@ -198,9 +198,7 @@ impl Workload for Ba {
         {
             let errors = record(run, x, *observed, form);
             sum += errors[0].value() + errors[1].value();
-            for (error, row) in errors.iter().zip(rows.chunks_exact_mut(N)) {
-                run.tape.gradient_into(*error, &run.vars, row);
-            }
+            run.tape.jacobian_into(&errors, &run.vars, rows);
         }
         let both = start.elapsed();
         (run.bytes, run.nodes) = (run.tape.bytes(), run.tape.nodes());

@@ -1,6 +1,8 @@
 //! The number that records.
 
-use super::arena;
+use std::cell::Cell;
+
+use super::arena::{self, Ready};
 use super::number::names::*;
 
 /// A number that records how it came about, on a [`Tape`](super::Tape): reverse mode.
@@ -30,9 +32,8 @@ pub struct Scalar<T> {
     value: T,
     /// The derivative of the value by the node. Has no meaning in a constant.
     weight: T,
-    node: u32,
-    /// The tape; 0 for a constant.
-    tag: u32,
+    /// The tag of the tape above, the node below; 0 for a constant. One number, since handles are copied through memory.
+    id: u64,
 }
 
 impl<T: Real> Scalar<T> {
@@ -48,8 +49,7 @@ impl<T: Real> Scalar<T> {
         Scalar {
             value,
             weight: T::zero(),
-            node: 0,
-            tag: 0,
+            id: 0,
         }
     }
 
@@ -74,7 +74,7 @@ impl<T: Real> Scalar<T> {
     /// ```
     #[inline]
     pub fn is_constant(self) -> bool {
-        self.tag == 0
+        self.id == 0
     }
 
     #[inline(always)]
@@ -82,8 +82,7 @@ impl<T: Real> Scalar<T> {
         Scalar {
             value,
             weight: T::one(),
-            node,
-            tag,
+            id: arena::id(tag, node),
         }
     }
 
@@ -93,19 +92,18 @@ impl<T: Real> Scalar<T> {
         Scalar {
             value,
             weight,
-            node,
-            tag,
+            id: arena::id(tag, node),
         }
     }
 
     #[inline(always)]
     pub(super) fn tag(self) -> u32 {
-        self.tag
+        (self.id >> 32) as u32
     }
 
     #[inline(always)]
     pub(super) fn node(self) -> u32 {
-        self.node
+        self.id as u32
     }
 
     #[inline(always)]
@@ -115,14 +113,14 @@ impl<T: Real> Scalar<T> {
 
     #[inline]
     fn has_no_effect(self) -> bool {
-        self.tag == 0 && self.value.is_exactly_zero()
+        self.id == 0 && self.value.is_exactly_zero()
     }
 
     #[inline]
     fn is_same(self, other: Self) -> bool {
-        self.tag == other.tag
+        self.id == other.id
             && self.value.is_identical(other.value)
-            && (self.tag == 0 || self.node == other.node && self.weight.is_identical(other.weight))
+            && (self.id == 0 || self.weight.is_identical(other.weight))
     }
 }
 
@@ -139,12 +137,12 @@ impl<T: Real> Number for Scalar<T> {
     }
     #[inline(always)]
     fn is_lifted(self) -> bool {
-        self.tag == 0
+        self.id == 0
     }
     #[inline(always)]
     #[track_caller]
     fn unary(self, function: Unary, value: T, partial: T) -> Self {
-        arena::check_in_debug(|| function.name(), self.tag);
+        arena::check_in_debug(|| function.name(), self.tag());
         Scalar {
             value,
             weight: self.weight * partial,
@@ -154,48 +152,37 @@ impl<T: Real> Number for Scalar<T> {
     #[inline(always)]
     #[track_caller]
     fn binary(function: Binary, value: T, (a, da): (Self, T), (b, db): (Self, T)) -> Self {
-        let tag = a.tag;
-        if tag == b.tag {
-            let (first, second) = (a.weight * da, b.weight * db);
-            if a.node == b.node {
-                // Both depend on one node, or both are constants.
-                arena::check_in_debug(|| function.name(), tag);
-                return Scalar {
-                    value,
-                    weight: first + second,
-                    node: a.node,
-                    tag,
+        let (first, second) = (a.weight * da, b.weight * db);
+        let ready = match Ready::for_pair(a.id, b.id) {
+            Some(ready) => ready,
+            None => {
+                let without = if a.id == b.id {
+                    // Both depend on one node, or both are constants.
+                    Some((a.id, first + second))
+                } else if b.id == 0 {
+                    Some((a.id, first))
+                } else if a.id == 0 {
+                    Some((b.id, second))
+                } else {
+                    None
                 };
+                if let Some((id, weight)) = without {
+                    arena::check_in_debug(|| function.name(), (id >> 32) as u32);
+                    return Scalar { value, weight, id };
+                }
+                Ready::make(function, a.id, b.id)
             }
-            let node = arena::record(function.name(), tag, [a.node, b.node], [first, second]);
-            Scalar {
-                value,
-                weight: T::one(),
-                node,
-                tag,
-            }
-        } else if b.tag == 0 {
-            arena::check_in_debug(|| function.name(), tag);
-            Scalar {
-                value,
-                weight: a.weight * da,
-                ..a
-            }
-        } else if tag == 0 {
-            arena::check_in_debug(|| function.name(), b.tag);
-            Scalar {
-                value,
-                weight: b.weight * db,
-                ..b
-            }
-        } else {
-            arena::mixed(function.name(), tag, b.tag)
+        };
+        Scalar {
+            value,
+            weight: T::one(),
+            id: ready.record([a.node(), b.node()], [first, second]),
         }
     }
     #[inline(always)]
     #[track_caller]
     fn binary_left(function: Binary, value: T, (a, da): (Self, T), _: T) -> Self {
-        arena::check_in_debug(|| function.name(), a.tag);
+        arena::check_in_debug(|| function.name(), a.tag());
         Scalar {
             value,
             weight: a.weight * da,
@@ -205,7 +192,7 @@ impl<T: Real> Number for Scalar<T> {
     #[inline(always)]
     #[track_caller]
     fn binary_right(function: Binary, value: T, _: T, (b, db): (Self, T)) -> Self {
-        arena::check_in_debug(|| function.name(), b.tag);
+        arena::check_in_debug(|| function.name(), b.tag());
         Scalar {
             value,
             weight: b.weight * db,
@@ -225,36 +212,61 @@ impl<T: Real> Number for Scalar<T> {
         n: usize,
         term: impl Fn(usize) -> (Self, T),
     ) -> Self {
-        let recorded = arena::record_wide(operation, n, |i| {
+        let edge = |i| {
             let (x, partial) = term(i);
-            [(x.tag, x.node, x.weight * partial)]
-        });
+            (x.tag(), x.node(), x.weight * partial)
+        };
+        let recorded = arena::record_wide(
+            operation,
+            n,
+            |i| term(i).0.tag(),
+            |i| [edge(2 * i), edge(2 * i + 1)],
+            || edge(n - 1),
+        );
         Scalar::wide_result(value, recorded)
     }
-    #[inline]
+    #[inline(always)]
     #[track_caller]
-    fn pairs(value: T, n: usize, pair: impl Fn(usize) -> (Self, Self)) -> Self {
-        let recorded = arena::record_wide("dot", n, |i| {
-            let (a, b) = pair(i);
-            [
-                (a.tag, a.node, a.weight * b.value),
-                (b.tag, b.node, b.weight * a.value),
-            ]
-        });
+    fn pairs(n: usize, pair: impl Fn(usize) -> (Self, Self)) -> Self {
+        // Of machine numbers the value is found on the way, in the order of `dot_by`. Other types may record meanwhile.
+        let machine = T::LEVEL == 0;
+        let sum = Cell::new(T::zero());
+        let recorded = arena::record_wide(
+            "dot",
+            2 * n,
+            |i| {
+                let (a, b) = pair(i / 2);
+                if i % 2 == 0 { a.tag() } else { b.tag() }
+            },
+            |i| {
+                let (a, b) = pair(i);
+                if machine {
+                    sum.set(sum.get() + a.value * b.value);
+                }
+                [
+                    (a.tag(), a.node(), a.weight * b.value),
+                    (b.tag(), b.node(), b.weight * a.value),
+                ]
+            },
+            || unreachable!("an even number of operands"),
+        );
+        let value = if machine && recorded.is_some() {
+            sum.get()
+        } else {
+            T::dot_by(n, |i| {
+                let (a, b) = pair(i);
+                (a.value, b.value)
+            })
+        };
         Scalar::wide_result(value, recorded)
     }
 }
 
 impl<T: Real> Scalar<T> {
     #[inline]
-    fn wide_result(value: T, recorded: Option<(u32, u32, T)>) -> Self {
+    fn wide_result(value: T, recorded: Option<arena::Recorded<T>>) -> Self {
         match recorded {
-            Some((tag, node, weight)) => Scalar {
-                value,
-                weight,
-                node,
-                tag,
-            },
+            Some((tag, node, weight)) => Scalar::hung(value, weight, node, tag),
             None => Scalar::constant(value),
         }
     }
@@ -264,8 +276,9 @@ impl<T: Real> Debug for Scalar<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Scalar");
         out.field("value", &self.value);
-        if self.tag != 0 {
-            out.field("node", &self.node).field("weight", &self.weight);
+        if self.id != 0 {
+            out.field("node", &self.node())
+                .field("weight", &self.weight);
         }
         out.finish_non_exhaustive()
     }

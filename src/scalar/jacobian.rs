@@ -75,10 +75,10 @@ pub fn jacobian_into<T: Real>(
 /// The Jacobian by the first `n` variables of a tape.
 #[track_caller]
 fn rows<T: Real>(tape: &Tape<T>, n: usize, y: &[Scalar<T>], jacobian: &mut [T]) {
+    for y in y.iter().filter(|y| !y.is_constant()) {
+        tape.hold.own("jacobian", y.tag());
+    }
     if n < y.len() && tape.hold.goes_forward() {
-        for y in y.iter().filter(|y| !y.is_constant()) {
-            tape.hold.own("jacobian", y.tag());
-        }
         let mut tangents = tape.hold.take_buffer();
         for j in 0..n {
             tangents.clear();
@@ -96,9 +96,7 @@ fn rows<T: Real>(tape: &Tape<T>, n: usize, y: &[Scalar<T>], jacobian: &mut [T]) 
             }
         }
         tape.hold.give_buffer(tangents);
-    } else if n > 0 {
-        for (y, row) in y.iter().zip(jacobian.chunks_exact_mut(n)) {
-            tape.vjp_of_first("jacobian", &[*y], &[T::one()], row);
-        }
+    } else {
+        tape.rows(y, n, |j| Some(j as u32), jacobian);
     }
 }

@@ -100,10 +100,14 @@ pub(crate) trait Number: Copy {
         Self::wide(value, n, term)
     }
 
-    /// The scalar product of `n` pairs, of which the value is given.
+    /// The scalar product of `n` pairs.
     #[inline(always)]
     #[track_caller]
-    fn pairs(value: Self::Inner, n: usize, pair: impl Fn(usize) -> (Self, Self)) -> Self {
+    fn pairs(n: usize, pair: impl Fn(usize) -> (Self, Self)) -> Self {
+        let value = Self::Inner::dot_by(n, |i| {
+            let (a, b) = pair(i);
+            (a.inner(), b.inner())
+        });
         Self::wide(value, 2 * n, |i| {
             let (a, b) = pair(i / 2);
             if i % 2 == 0 {

@@ -5,6 +5,7 @@ macro_rules! real_by_parts {
     ([$($generics:tt)*] $number:ty, $inner:ty) => {
         impl<$($generics)*> Real for $number {
             type Plain = <$inner as Real>::Plain;
+            const LEVEL: usize = <$inner as Real>::LEVEL + 1;
 
             #[inline]
             fn plain(x: Self::Plain) -> Self {

@@ -59,6 +59,10 @@ pub trait Real:
     /// The machine number at the bottom.
     type Plain: Plain;
 
+    /// How many types of this module are nested in it: 0 of a machine number.
+    #[doc(hidden)]
+    const LEVEL: usize;
+
     /// A constant.
     fn plain(x: Self::Plain) -> Self;
 
@@ -138,6 +142,7 @@ macro_rules! machine_number {
 
         impl Real for $t {
             type Plain = $t;
+            const LEVEL: usize = 0;
 
             #[inline(always)]
             fn plain(x: $t) -> $t {

@@ -216,6 +216,7 @@ number!([T: Real] Traced<T>, T);
 
 impl<T: Real> Real for Traced<T> {
     type Plain = T::Plain;
+    const LEVEL: usize = T::LEVEL + 1;
 
     fn plain(x: T::Plain) -> Self {
         Traced::lift(T::plain(x))

@@ -81,7 +81,9 @@ impl<T: Real> Tape<T> {
     /// ```
     #[track_caller]
     pub fn vars(&self, values: &[T]) -> Vec<Scalar<T>> {
-        values.iter().map(|&value| self.var(value)).collect()
+        let mut vars = Vec::new();
+        self.vars_into(values, &mut vars);
+        vars
     }
 
     /// Variables, written into a buffer that is cleared first.
@@ -99,7 +101,8 @@ impl<T: Real> Tape<T> {
     #[track_caller]
     pub fn vars_into(&self, values: &[T], vars: &mut Vec<Scalar<T>>) {
         vars.clear();
-        vars.extend(values.iter().map(|&value| self.var(value)));
+        let variables = (self.hold.leaf_all(values)..).zip(values);
+        vars.extend(variables.map(|(node, &value)| Scalar::active(value, node, self.hold.tag())));
     }
 
     /// An intermediate result whose derivative can be asked for, as that of a variable can.
@@ -314,6 +317,91 @@ impl<T: Real> Tape<T> {
         self.sweep_into("vjp_into", ys, seeds, xs, gradient);
     }
 
+    /// The derivatives of results by variables or watched results, row by row: that of result `i` by number `j` of `n` goes
+    /// to `i * n + j`. Results are served by sweeps of several at once.
+    ///
+    /// # Panics
+    /// If the buffer has not one place for each pair, or as [`gradient_of`](Tape::gradient_of).
+    ///
+    /// ```
+    /// use wengert::scalar::Tape;
+    /// let tape = Tape::new();
+    /// let x = tape.vars(&[3.0, 4.0]);
+    /// let mut jacobian = [0.0; 4];
+    /// tape.jacobian_into(&[x[0] * x[1], x[0] - x[1]], &x, &mut jacobian);
+    /// assert_eq!(jacobian, [4.0, 3.0, 1.0, -1.0]);
+    /// ```
+    #[track_caller]
+    pub fn jacobian_into(&self, ys: &[Scalar<T>], xs: &[Scalar<T>], jacobian: &mut [T]) {
+        const OPERATION: &str = "jacobian_into";
+        assert!(
+            jacobian.len() == ys.len() * xs.len(),
+            "{OPERATION}: {} results, {} variables and room for {} derivatives",
+            ys.len(),
+            xs.len(),
+            jacobian.len()
+        );
+        self.own_all(OPERATION, ys);
+        self.check_variables(OPERATION, xs);
+        self.rows(
+            ys,
+            xs.len(),
+            |j| Some(xs[j]).filter(|x| !x.is_constant()).map(Scalar::node),
+            jacobian,
+        );
+    }
+
+    /// Rows of a Jacobian, by the nodes of `n` variables. The results are of this tape.
+    #[track_caller]
+    pub(super) fn rows(
+        &self,
+        ys: &[Scalar<T>],
+        n: usize,
+        node: impl Fn(usize) -> Option<u32> + Copy,
+        jacobian: &mut [T],
+    ) {
+        const LANES: usize = 4;
+        if n == 0 {
+            return;
+        }
+        let chunks = ys.chunks(LANES).zip(jacobian.chunks_mut(LANES * n));
+        for (ys, rows) in chunks {
+            match ys.len() {
+                1 => self.lanes::<1>(ys, n, node, rows),
+                2 => self.lanes::<2>(ys, n, node, rows),
+                _ => self.lanes::<LANES>(ys, n, node, rows),
+            }
+        }
+    }
+
+    /// [`rows`](Tape::rows) of at most `L` results, by one sweep.
+    #[track_caller]
+    fn lanes<const L: usize>(
+        &self,
+        ys: &[Scalar<T>],
+        n: usize,
+        node: impl Fn(usize) -> Option<u32>,
+        rows: &mut [T],
+    ) {
+        let seeds = ys.iter().enumerate().filter(|(_, y)| !y.is_constant());
+        let seeds = seeds.map(|(lane, y)| {
+            let mut seed = [T::zero(); L];
+            seed[lane] = y.weight();
+            (y.node(), seed)
+        });
+        self.hold.sweep_lanes(seeds, |adjoints: &[[T; L]]| {
+            for j in 0..n {
+                let adjoint = match node(j) {
+                    Some(node) => adjoints[node as usize],
+                    None => [T::zero(); L],
+                };
+                for (row, adjoint) in rows.chunks_exact_mut(n).zip(adjoint) {
+                    row[j] = adjoint;
+                }
+            }
+        });
+    }
+
     #[track_caller]
     fn sweep_into(
         &self,
@@ -330,9 +418,7 @@ impl<T: Real> Tape<T> {
             xs.len(),
             gradient.len()
         );
-        for x in xs {
-            self.check_variable(operation, *x);
-        }
+        self.check_variables(operation, xs);
         self.hold.sweep(seeded(ys, seeds), |adjoints| {
             for (to, x) in gradient.iter_mut().zip(xs) {
                 *to = if x.is_constant() {
@@ -425,24 +511,13 @@ impl<T: Real> Tape<T> {
         self.own_all(operation, ys);
     }
 
-    #[inline]
-    fn is_kept(&self, x: Scalar<T>) -> bool {
-        self.hold
-            .kept_value(x.node())
-            .is_some_and(|value| value.is_identical(x.value()))
-    }
-
-    #[inline]
     #[track_caller]
-    fn check_variable(&self, operation: &'static str, x: Scalar<T>) {
-        if x.is_constant() {
+    fn check_variables(&self, operation: &'static str, xs: &[Scalar<T>]) {
+        if self.hold.keeps_all(xs) {
             return;
         }
-        self.hold.own(operation, x.tag());
-        assert!(
-            x.weight().is_identical(T::one()) && self.is_kept(x),
-            "{operation}: {NOT_A_VARIABLE}"
-        );
+        self.own_all(operation, xs);
+        panic!("{operation}: {NOT_A_VARIABLE}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::real::Real;
 use super::side::Special;
-use super::{Hold, LEAF, SPECIAL};
+use super::{Hold, LEAF, SPECIAL, WIDE};
 
 impl<T: Real> Hold<T> {
     /// Whether a forward sweep is possible: rules of calls go backwards only.
@@ -12,7 +12,7 @@ impl<T: Real> Hold<T> {
 
     /// Sweeps forward: fills in the tangents of all nodes but the variables, whose tangents are given.
     pub(in crate::scalar) fn forward(&self, tangents: &mut Vec<T>) {
-        let len = self.nodes();
+        let len = self.len();
         tangents.resize(len, T::zero());
         let arena = self.arena();
         let nodes = self.written();
@@ -26,25 +26,22 @@ impl<T: Real> Hold<T> {
         };
         for (k, node) in nodes.iter().enumerate().skip(arena.leaves as usize) {
             let (earlier, rest) = tangents.split_at_mut(k);
+            // An operand that there is not is one that comes later, see `WIDE`.
+            let along = |i: u32, partial: T| match earlier.get(i as usize) {
+                Some(&tangent) => times(tangent, partial),
+                None => T::zero(),
+            };
             rest[0] = match node.operands {
                 [SPECIAL, LEAF] => continue,
                 [SPECIAL, index] => match arena.specials.get(index as usize) {
-                    Some(&Special::Wide { start, end }) => {
-                        let edges = arena.operands[start..end]
-                            .iter()
-                            .zip(&arena.partials[start..end]);
-                        edges.fold(T::zero(), |sum, (&i, &partial)| {
-                            sum + times(earlier[i as usize], partial)
-                        })
-                    }
-                    Some(&Special::Watch { node, weight, .. }) => {
-                        times(earlier[node as usize], weight)
-                    }
+                    Some(&Special::Watch { node, weight, .. }) => along(node, weight),
                     _ => continue,
                 },
-                [i, j] => {
-                    times(earlier[i as usize], node.first) + times(earlier[j as usize], node.second)
-                }
+                // Its entries are like pairs.
+                [WIDE, entries] => earlier[k - entries as usize..]
+                    .iter()
+                    .fold(T::zero(), |sum, &tangent| sum + tangent),
+                [i, j] => along(i, node.first) + along(j, node.second),
             };
         }
     }

@@ -2,8 +2,9 @@
 
 use super::super::active::Scalar;
 use super::super::real::Real;
+use super::recorder::{attached, record, reserve};
 use super::side::{Call, Rule, Special};
-use super::{Hold, LEAF, Node, SPECIAL, record};
+use super::{Hold, LEAF, Node, SPECIAL};
 
 impl<T: Real> Hold<T> {
     /// An empty buffer of handles, to be given back.
@@ -29,9 +30,8 @@ impl<T: Real> Hold<T> {
     /// Bytes in use by what is recorded.
     pub(in crate::scalar) fn bytes(&self) -> usize {
         let arena = self.arena();
-        self.nodes() * size_of::<Node<T>>()
+        self.len() * size_of::<Node<T>>()
             + arena.specials.len() * size_of::<Special<T>>()
-            + arena.operands.len() * (size_of::<u32>() + size_of::<T>())
             + arena
                 .calls
                 .iter()
@@ -51,6 +51,46 @@ impl<T: Real> Hold<T> {
             arena.kept.push(node);
         }
         node
+    }
+
+    /// Records variables; the node of the first, which the others follow.
+    #[track_caller]
+    pub(in crate::scalar) fn leaf_all(&self, values: &[T]) -> u32 {
+        let (start, place) = reserve::<T>("var", self.tag.get(), values.len());
+        for (i, &value) in values.iter().enumerate() {
+            // SAFETY: `reserve` made room for as many nodes, and copies of values record nothing.
+            unsafe {
+                place.add(i).write(Node {
+                    operands: [SPECIAL, LEAF],
+                    first: value,
+                    second: T::zero(),
+                });
+            }
+        }
+        let end = start + values.len() as u32;
+        attached::<T>().commit(end, 0);
+        let arena = self.arena();
+        if start == arena.leaves {
+            arena.leaves = end;
+        } else {
+            arena.kept.extend(start..end);
+        }
+        start
+    }
+
+    /// Whether all are variables or watched results of this tape, or constants.
+    pub(in crate::scalar) fn keeps_all(&self, xs: &[Scalar<T>]) -> bool {
+        let nodes = self.written();
+        let variable = |x: &Scalar<T>| match nodes.get(x.node() as usize) {
+            Some(node) if node.operands == [SPECIAL, LEAF] => node.first.is_identical(x.value()),
+            _ => self
+                .kept_value(x.node())
+                .is_some_and(|value| value.is_identical(x.value())),
+        };
+        xs.iter().all(|x| {
+            let own = x.tag() == self.tag.get() && x.weight().is_identical(T::one());
+            x.is_constant() || own && variable(x)
+        })
     }
 
     /// Records that the derivative by an intermediate result will be asked for.

@@ -1,12 +1,12 @@
 //! Nodes that are not pairs, and what they refer to.
 
 use super::super::real::Real;
-use super::{LEAF, Node, SPECIAL, reused_tag};
+use super::refusal::reused_tag;
+use super::sweep::{give, idle};
+use super::{LEAF, Node, SPECIAL};
 
 /// A node that is not a pair and not a leaf.
 pub(super) enum Special<T> {
-    /// A range of the side stream of operands and partials.
-    Wide { start: usize, end: usize },
     /// An intermediate result whose derivative can be asked for.
     Watch { node: u32, weight: T, value: T },
     /// The function of the `outputs` nodes that follow.
@@ -27,12 +27,10 @@ pub(super) struct Call<T> {
 /// What special nodes refer to, taken out of the arena for the time of a sweep.
 pub(super) struct Side<T> {
     pub(super) specials: Vec<Special<T>>,
-    pub(super) operands: Vec<u32>,
-    pub(super) partials: Vec<T>,
     pub(super) calls: Vec<Call<T>>,
 }
 
-/// The adjoint of an operand, which comes before the node.
+/// The adjoints of an operand, which comes before the node.
 #[inline]
 #[track_caller]
 fn before<T>(earlier: &mut [T], operand: u32) -> &mut T {
@@ -45,8 +43,13 @@ fn before<T>(earlier: &mut [T], operand: u32) -> &mut T {
 impl<T: Real> Side<T> {
     #[inline(never)]
     #[track_caller]
-    pub(super) fn back(&self, k: u32, node: &Node<T>, adjoints: &mut [T], scratch: &mut Vec<T>) {
-        let at = k as usize;
+    pub(super) fn back<const L: usize>(
+        &self,
+        at: usize,
+        node: &Node<T>,
+        adjoints: &mut [[T; L]],
+        scratch: &mut Vec<T>,
+    ) {
         if node.operands == [SPECIAL, LEAF] {
             return;
         }
@@ -55,43 +58,38 @@ impl<T: Real> Side<T> {
             _ => None,
         };
         match special {
-            Some(&Special::Wide { start, end }) => {
-                let adjoint = adjoints[at];
-                if adjoint.is_exactly_zero() {
-                    return;
-                }
-                adjoints[at] = T::zero();
-                let earlier = &mut adjoints[..at];
-                for (&operand, &partial) in self.operands[start..end]
-                    .iter()
-                    .zip(&self.partials[start..end])
-                {
-                    let to = before(earlier, operand);
-                    *to += adjoint * partial;
-                }
-            }
             Some(&Special::Watch { node, weight, .. }) => {
                 let adjoint = adjoints[at];
-                if !adjoint.is_exactly_zero() {
-                    let to = before(&mut adjoints[..at], node);
-                    *to += adjoint * weight;
+                if !idle(adjoint) {
+                    give(before(&mut adjoints[..at], node), adjoint, weight);
                 }
             }
             Some(Special::Output) => {}
             Some(&Special::Call { function, outputs }) => {
                 let call = &self.calls[function];
-                let results = &mut adjoints[at + 1..at + 1 + outputs as usize];
-                if results.iter().all(|adjoint| adjoint.is_exactly_zero()) {
-                    return;
-                }
-                scratch.clear();
-                scratch.resize(call.inputs.len(), T::zero());
-                (call.rule)(results, scratch);
-                results.fill(T::zero());
-                for (&(input, weight), &cotangent) in call.inputs.iter().zip(scratch.iter()) {
-                    if !cotangent.is_exactly_zero() {
-                        let to = before(&mut adjoints[..at], input);
-                        *to += cotangent * weight;
+                for lane in 0..L {
+                    let (earlier, results) = adjoints.split_at_mut(at + 1);
+                    let results = &mut results[..outputs as usize];
+                    if results
+                        .iter()
+                        .all(|adjoint| adjoint[lane].is_exactly_zero())
+                    {
+                        continue;
+                    }
+                    // The cotangents of the results, then those of the arguments.
+                    scratch.clear();
+                    scratch.extend(results.iter().map(|adjoint| adjoint[lane]));
+                    scratch.resize(results.len() + call.inputs.len(), T::zero());
+                    let (cotangents, out) = scratch.split_at_mut(results.len());
+                    (call.rule)(cotangents, out);
+                    for adjoint in results {
+                        adjoint[lane] = T::zero();
+                    }
+                    for (&(input, weight), &cotangent) in call.inputs.iter().zip(out.iter()) {
+                        if !cotangent.is_exactly_zero() {
+                            let to = before(&mut earlier[..at], input);
+                            to[lane] += cotangent * weight;
+                        }
                     }
                 }
             }

@@ -5,6 +5,7 @@ macro_rules! real {
     ([$($generics:tt)*] $number:ty, $inner:ty) => {
         impl<$($generics)*> Real for $number {
             type Plain = <$inner as Real>::Plain;
+            const LEVEL: usize = <$inner as Real>::LEVEL + 1;
 
             #[inline]
             fn plain(x: Self::Plain) -> Self {
@@ -34,11 +35,7 @@ macro_rules! real {
             #[inline]
             #[track_caller]
             fn dot_by(n: usize, pair: impl Fn(usize) -> (Self, Self)) -> Self {
-                let value = <$inner>::dot_by(n, |i| {
-                    let (a, b) = pair(i);
-                    (a.inner(), b.inner())
-                });
-                Self::pairs(value, n, pair)
+                Self::pairs(n, pair)
             }
             #[inline]
             #[track_caller]

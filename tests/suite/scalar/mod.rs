@@ -7,6 +7,7 @@ mod many;
 mod memory;
 mod numbers;
 mod panics;
+mod recording;
 mod reference;
 mod replay;
 mod second;
