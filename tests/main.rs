@@ -20,8 +20,10 @@ mod suite {
     mod transforms;
     mod transforms_checkpoint;
     mod transforms_custom;
+    mod transforms_edges;
     mod transforms_implicit;
     mod transforms_models;
+    mod transforms_outputs;
     mod transforms_scan;
     mod trouble;
 }

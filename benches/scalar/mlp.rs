@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::data::Generator;
-use crate::workload::{Form, Number, Run, Workload};
+use crate::workload::{Form, Number, Run, Workload, one_function};
 
 const SIZES: [usize; 4] = [16, 64, 64, 1];
 const LARGEST: usize = 64;
@@ -128,16 +128,5 @@ impl Workload for Mlp {
         loss
     }
 
-    fn by_tape(&self, run: &mut Run, form: Form, gradient: &mut [f64]) -> (f64, [Duration; 2]) {
-        match form {
-            Form::Source => run.gradient(|x| function(x, self, Form::Source), &self.x, gradient),
-            Form::Nary => run.gradient(|x| function(x, self, Form::Nary), &self.x, gradient),
-        }
-    }
-
-    fn along(&self, derivative: usize, step: f64) -> f64 {
-        let mut x = self.x.clone();
-        x[derivative] += step;
-        function(&x, self, Form::Source)
-    }
+    one_function!();
 }

@@ -63,6 +63,27 @@ pub trait Workload {
     fn along(&self, derivative: usize, step: f64) -> f64;
 }
 
+/// The methods of a workload that is one `function(x, &self, form)` of the variables `self.x`.
+macro_rules! one_function {
+    () => {
+        fn by_tape(&self, run: &mut Run, form: Form, gradient: &mut [f64]) -> (f64, [Duration; 2]) {
+            match form {
+                Form::Source => {
+                    run.gradient(|x| function(x, self, Form::Source), &self.x, gradient)
+                }
+                Form::Nary => run.gradient(|x| function(x, self, Form::Nary), &self.x, gradient),
+            }
+        }
+
+        fn along(&self, derivative: usize, step: f64) -> f64 {
+            let mut x = self.x.clone();
+            x[derivative] += step;
+            function(&x, self, Form::Source)
+        }
+    };
+}
+pub(crate) use one_function;
+
 /// A tape that is used again and again, and its largest record so far.
 #[derive(Debug)]
 pub struct Run {

@@ -51,6 +51,26 @@ pub(super) struct Change {
     pub magnitude: f64,
 }
 
+impl Change {
+    /// No change.
+    pub const NONE: Change = Change {
+        sum: 0.0,
+        magnitude: 0.0,
+    };
+
+    /// With that of a value that counts with a weight.
+    pub fn and(self, weight: f64, to: f64, from: f64) -> Change {
+        // What did not change adds nothing, not even a rounding error.
+        if to == from {
+            return self;
+        }
+        Change {
+            sum: self.sum + weight * (to - from),
+            magnitude: self.magnitude + weight.abs() * (to.abs() + from.abs()),
+        }
+    }
+}
+
 /// A derivative, and what limits it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Difference {
@@ -59,6 +79,8 @@ pub(super) struct Difference {
     pub error: f64,
     /// A bound of the rounding error of the function's values over the step.
     pub noise: f64,
+    /// The largest slope to either side over the first step: what the derivative is small against where it vanishes.
+    pub scale: f64,
     /// The slopes to the left and to the right of the point, if they stay apart, or grow without end,
     /// however small the step.
     pub kink: Option<(f64, f64)>,
@@ -110,6 +132,7 @@ pub(super) fn derivative<V>(
         value: f64::NAN,
         error: f64::INFINITY,
         noise: 0.0,
+        scale: 0.0,
         kink: None,
     };
     let mut step = precision.first_step * x.abs().max(1.0);
@@ -138,6 +161,8 @@ pub(super) fn derivative<V>(
         }
         if best.value.is_nan() {
             best.value = row[0];
+            let slope = sides.last().map(Slopes::size);
+            best.scale = slope.filter(|size| size.is_finite()).unwrap_or(0.0);
         }
         let mut factor = 1.0;
         for (j, &coarse) in previous.iter().enumerate() {
@@ -150,7 +175,7 @@ pub(super) fn derivative<V>(
                     value,
                     error,
                     noise,
-                    kink: None,
+                    ..best
                 };
             }
             row.push(value);

@@ -192,18 +192,11 @@ pub(super) fn chosen(len: usize, most: usize, seed: u64) -> Vec<usize> {
 
 /// How the weighted sum of a level changes from one place to another.
 fn change(to: &Values, from: &Values) -> Change {
-    let mut change = Change {
-        sum: 0.0,
-        magnitude: 0.0,
-    };
+    let mut change = Change::NONE;
     for ((weights, to), (_, from)) in to.iter().zip(from) {
         let pairs = to.iter().zip(from);
-        for (w, (a, b)) in weights.iter().zip(pairs) {
-            // What did not change adds nothing, not even a rounding error.
-            if a != b {
-                change.sum += w * (a - b);
-                change.magnitude += w.abs() * (a.abs() + b.abs());
-            }
+        for (weight, (to, from)) in weights.iter().zip(pairs) {
+            change = change.and(weight, to, from);
         }
     }
     change
@@ -268,9 +261,8 @@ fn record(function: Recording<'_>, tape: TapeRef, values: &[AnyTensor], level: u
 /// Reverse mode is linear in the cotangents of the results, `g = J^T c`, so the derivative of
 /// `<g, v>` with respect to `c` is `J v`: the reverse of the reverse.
 fn jvp(outputs: &[Weighted], gradient: Var<f64>, direction: Var<f64>) -> Vec<Option<Var<f64>>> {
-    let along = (gradient * direction).sum().erase();
     let cotangents: Vec<AnyVar> = outputs.iter().map(|o| o.cotangent.erase()).collect();
-    let tangents = pull_back(along, op::seed(along), &cotangents);
+    let tangents = pull_back(gradient.erase(), direction.erase(), &cotangents);
     tangents.into_iter().map(|t| t.map(double)).collect()
 }
 
@@ -294,11 +286,16 @@ fn weighted(value: Var<f64>, seed: u64) -> Weighted {
 }
 
 /// Magnitudes from 0.5 to 1.5 of either sign, so that none vanishes.
-fn weights(shape: &Shape, seed: u64) -> Tensor<f64> {
+pub(super) fn numbers(seed: u64) -> impl FnMut() -> f64 {
     let mut rng = rng(seed);
-    Tensor::from_fn(shape, |_| {
+    move || {
         let bits = rng.next_u64();
         let magnitude = 0.5 + (bits >> 11) as f64 / (1u64 << 53) as f64;
         if bits & 1 == 0 { magnitude } else { -magnitude }
-    })
+    }
+}
+
+fn weights(shape: &Shape, seed: u64) -> Tensor<f64> {
+    let mut number = numbers(seed);
+    Tensor::from_fn(shape, |_| number())
 }

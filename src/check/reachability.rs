@@ -138,6 +138,15 @@ impl Reachability {
     }
 
     /// The trainable parameters that no gradient reaches.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check::{self, Reach};
+    /// let model = [Param::new(Tensor::from([1.0])), Param::new(Tensor::from([2.0]))];
+    /// let error = check::reachability(&model, |m, tape| m[0].on(tape).sum()).unwrap_err();
+    /// let unreached: Vec<_> = error.reachability().unreached().map(|d| (d.name(), d.reach())).collect();
+    /// assert_eq!(unreached, [("1", Reach::Unused)]);
+    /// ```
     pub fn unreached(&self) -> impl Iterator<Item = &Dependence> {
         let missed = |d: &&Dependence| !matches!(d.reach, Reach::Reached | Reach::Frozen);
         self.parameters.iter().filter(missed)

@@ -39,6 +39,19 @@ pub enum Verdict {
 }
 
 /// One derivative, by reverse mode and by another way.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check::{self, Verdict};
+/// let x = Tensor::from([3.0]);
+/// let failure = check::gradients(|[x]| x * x.stop_gradient(), [&x]).unwrap_err();
+/// let worst = failure.report().comparisons().iter().find(|c| c.order == 1 && !c.index.is_empty());
+/// let worst = worst.unwrap();
+/// assert_eq!((worst.verdict(), worst.fails()), (Verdict::Differs, true));
+/// // Half of it is missing, and weighted.
+/// assert!((worst.reference / worst.reverse - 2.0).abs() < 1e-6);
+/// assert!(worst.error() > worst.tolerance);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Comparison {
@@ -136,6 +149,20 @@ impl Comparison {
 }
 
 /// The comparisons of a check, the furthest off first.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check::{self, Method, Verdict};
+/// let x = Tensor::from([0.0, 1.0, -2.0]);
+/// let report = check::gradients(|[x]| x.relu() * x, [&x])?;
+/// // The second derivative jumps at 0, so that the first has a kink there.
+/// assert_eq!(report.failures().count(), 0);
+/// let kink = report.kinks().next().unwrap();
+/// assert_eq!((kink.order, &kink.index[..], kink.verdict()), (2, &[0][..], Verdict::Kink));
+/// let first = report.comparisons().iter().filter(|c| c.order == 1);
+/// assert!(first.filter(|c| c.method == Method::Difference).all(|c| c.agrees()));
+/// # Ok::<(), check::Failure>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Report {
     comparisons: Vec<Comparison>,

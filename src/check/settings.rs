@@ -56,6 +56,15 @@ impl Check {
     /// The derivative of order `n + 1` is that of the scalar product of the one of order `n` with
     /// random numbers, the same in every run.
     ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check::Check;
+    /// let x = Tensor::from([0.5]);
+    /// let report = Check::new().order(3).gradients(|[x]| x.exp(), [&x])?;
+    /// assert_eq!(report.comparisons().iter().map(|c| c.order).max(), Some(3));
+    /// # Ok::<(), wengert::check::Failure>(())
+    /// ```
+    ///
     /// # Panics
     /// If the order is 0.
     #[track_caller]
@@ -72,8 +81,18 @@ impl Check {
     /// max(|derivative|, |reference|)`, to which is added what the reference itself may be off.
     ///
     /// The error of a difference is an estimate from its extrapolation, of which no more than a
-    /// ten-thousandth of the derivative is allowed for, and the rounding error of the function's
+    /// ten-thousandth of the derivative, or of the slopes beside the point, is allowed for, and the rounding error of the function's
     /// values. A function that computes in `f32` is allowed at least 2e-3 and 1e-4.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check::Check;
+    /// // A derivative that is off by a thousandth.
+    /// let off = |[x]: [Var<f64>; 1]| (x * x).on_cotangent(|ct| ct * 1.001);
+    /// let x = Tensor::from([2.0]);
+    /// assert!(Check::new().gradients(off, [&x]).is_err());
+    /// assert!(Check::new().tolerance(1e-2, 0.0).gradients(off, [&x]).is_ok());
+    /// ```
     pub fn tolerance(mut self, relative: f64, absolute: f64) -> Self {
         (self.relative, self.absolute) = (relative, absolute);
         self
@@ -81,6 +100,15 @@ impl Check {
 
     /// The most coordinates of each input that are compared; of more, a random choice, the same in
     /// every run.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check::Check;
+    /// let x = Tensor::ones([1000]);
+    /// let report = Check::new().order(1).coordinates(5).gradients(|[x]| x.exp(), [&x])?;
+    /// assert_eq!(report.comparisons().len(), 5 + 1);
+    /// # Ok::<(), wengert::check::Failure>(())
+    /// ```
     pub fn coordinates(mut self, most: usize) -> Self {
         self.coordinates = most;
         self
@@ -218,7 +246,11 @@ impl Check {
 }
 
 /// How far a difference may be off itself.
+///
+/// Where the second derivative jumps, as that of `x relu(x)` at 0, differences converge with the step only: the derivative is 0
+/// there, and the difference is not.
 fn doubt(difference: &Difference, derivative: f64) -> f64 {
     let size = derivative.abs().max(difference.value.abs());
+    let size = size.max(difference.scale);
     (4.0 * difference.error).min(1e-4 * size) + 4.0 * difference.noise
 }

@@ -106,7 +106,7 @@ impl<T: Float> Layer<T> for Sequential<T> {
     fn forward(&self, x: Var<T>) -> Var<T> {
         let mut x = x;
         for block in &self.blocks {
-            x = block.forward(x);
+            x = block.applied(x);
         }
         x
     }

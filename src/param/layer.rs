@@ -28,13 +28,21 @@ pub trait Layer<T: Float = f32> {
     ///
     /// # Panics
     /// If the shape of `x` does not fit, or its tape was reset or dropped.
-    #[track_caller]
     fn forward(&self, x: Var<T>) -> Var<T>;
+
+    /// As [`forward`](Layer::forward), also of a layer of which only the trait is known. The layers of the crate record at the
+    /// line that calls them; that gets through a trait object only if the trait itself says so. It must not say so of
+    /// `forward`, or what a layer of the user's own does would be recorded at the line that calls it as well.
+    #[doc(hidden)]
+    #[track_caller]
+    fn applied(&self, x: Var<T>) -> Var<T> {
+        self.forward(x)
+    }
 }
 
 impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
     #[track_caller]
     fn forward(&self, x: Var<T>) -> Var<T> {
-        (**self).forward(x)
+        (**self).applied(x)
     }
 }

@@ -5,7 +5,22 @@ use super::binomial::split;
 use super::real::Real;
 use super::tape::Tape;
 
-/// The value and the derivatives of a loop of steps over a state.
+/// The value and the derivatives of a loop of steps over a state: what [`checkpointed`] finds.
+///
+/// ```
+/// use wengert::scalar::{LoopGradient, checkpointed};
+/// let LoopGradient { value, state, parameters, steps_run } = checkpointed(
+///     &[2.0_f64],
+///     &[10.0],
+///     3,
+///     1,
+///     |_, x, _, next| next[0] = x[0] * x[0],
+///     |x, p| x[0] * p[0],
+/// );
+/// // x^8 p, by x and by p.
+/// assert_eq!((value, state, parameters), (2560.0, vec![10240.0], vec![256.0]));
+/// assert!(steps_run >= 3);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoopGradient<T> {
     /// What the last function returned.

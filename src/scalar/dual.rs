@@ -41,6 +41,11 @@ impl<T: Real> Dual<T> {
     }
 
     /// The derivative.
+    ///
+    /// ```
+    /// use wengert::scalar::Dual;
+    /// assert_eq!(Dual::variable(3.0).powi(2).tangent(), 6.0);
+    /// ```
     #[inline]
     pub fn tangent(self) -> T {
         self.tangents[0]
@@ -90,12 +95,23 @@ impl<T: Real, const N: usize> Dual<T, N> {
     }
 
     /// The value.
+    ///
+    /// ```
+    /// use wengert::scalar::Dual;
+    /// assert_eq!(Dual::variable(3.0).powi(2).value(), 9.0);
+    /// ```
     #[inline]
     pub fn value(self) -> T {
         self.value
     }
 
-    /// The derivatives.
+    /// The derivatives, one along each direction.
+    ///
+    /// ```
+    /// use wengert::scalar::Dual;
+    /// let [x, y] = Dual::variables([3.0, 4.0]);
+    /// assert_eq!((x - y * 2.0).tangents(), [1.0, -2.0]);
+    /// ```
     #[inline]
     pub fn tangents(self) -> [T; N] {
         self.tangents

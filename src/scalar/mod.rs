@@ -17,7 +17,7 @@
 //! - [`Taylor`] carries a truncated series: derivatives of any order along one direction.
 //! - [`Traced`] records a [`Program`] that is evaluated and differentiated at other inputs without the code.
 //!
-//! They nest in any order, and perturbations are not confused. A function written once serves all of them:
+//! They nest in any order, and perturbations are not confused. (A program is recorded of plain numbers.) A function written once serves all of them:
 //!
 //! ```
 //! use wengert::scalar::{self, Dual, Real};
@@ -82,6 +82,7 @@ mod parts;
 mod pattern;
 mod patterned;
 mod real;
+mod recordings;
 mod replay;
 mod sparse;
 mod special;

@@ -247,4 +247,4 @@ pub(crate) use methods::{classify, methods, unary_methods};
 pub(crate) use number;
 pub(crate) use operators::{operator, operators};
 pub(crate) use traits::{constants, float_constants, forward, traits};
-pub(crate) use wide::real;
+pub(crate) use wide::{basics, real};

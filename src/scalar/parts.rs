@@ -4,34 +4,7 @@
 macro_rules! real_by_parts {
     ([$($generics:tt)*] $number:ty, $inner:ty) => {
         impl<$($generics)*> Real for $number {
-            type Plain = <$inner as Real>::Plain;
-            const LEVEL: usize = <$inner as Real>::LEVEL + 1;
-
-            #[inline]
-            fn plain(x: Self::Plain) -> Self {
-                Self::lift(<$inner as Real>::plain(x))
-            }
-            #[inline]
-            fn primal(self) -> Self::Plain {
-                self.inner().primal()
-            }
-            $crate::scalar::number::forward! {
-                erf() -> Self;
-                erfc() -> Self;
-                gamma() -> Self;
-                ln_gamma() -> Self;
-                polygamma(n: u32) -> Self;
-                sigmoid() -> Self;
-                softplus() -> Self;
-            }
-            #[inline]
-            fn is_exactly_zero(self) -> bool {
-                self.has_no_effect()
-            }
-            #[inline]
-            fn is_identical(self, other: Self) -> bool {
-                self.is_same(other)
-            }
+            $crate::scalar::number::basics!($inner);
             #[track_caller]
             fn dot_by(n: usize, pair: impl Fn(usize) -> (Self, Self)) -> Self {
                 let product = |i| {

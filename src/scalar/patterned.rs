@@ -1,15 +1,25 @@
 //! The number that records what a sparse derivative needs: a graph, and derivatives of each step up to second order.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
+mod record;
 
 use super::dual::Dual;
 use super::number::names::*;
 use super::parts::real_by_parts;
-use super::table::unary_table;
+use super::recordings::within;
+use record::RECORDINGS;
+pub(super) use record::{Link, Record};
 
 /// The number that [`jacobian_sparse`](super::jacobian_sparse) and [`hessian_sparse`](super::hessian_sparse) hand to their
 /// functions. It records each step with its derivatives, and which of them are 0 whatever the values.
+///
+/// ```
+/// use wengert::scalar::{self, Patterned};
+/// fn differences(x: &[Patterned<f64>]) -> Vec<Patterned<f64>> {
+///     x.windows(2).map(|pair| pair[1].exp() - pair[0]).collect()
+/// }
+/// let (_, jacobian) = scalar::jacobian_sparse(differences, &[0.0; 4]);
+/// assert_eq!(jacobian.values, [-1.0, 1.0, -1.0, 1.0, -1.0, 1.0]);
+/// ```
 ///
 /// # Panics
 /// An operation panics on numbers of two calls at once, after the call has returned, and in another thread.
@@ -21,139 +31,13 @@ pub struct Patterned<T> {
     tag: u64,
 }
 
-/// A recorded step of one or two operands.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Link<T> {
-    /// How many operands there are; 0 for a variable.
-    pub(super) arity: u8,
-    /// Which second derivatives may be other than 0.
-    pub(super) curved: [bool; 3],
-    pub(super) operands: [u32; 2],
-    pub(super) partials: [T; 2],
-    /// By the first operand twice, by both, by the second twice.
-    pub(super) seconds: [T; 3],
-}
-
-/// A recording of this thread that is going on.
-struct Recording {
-    tag: u64,
-    /// Whether second derivatives are wanted.
-    seconds: bool,
-    /// A `Vec<Link<T>>`.
-    links: Box<dyn Any + Send>,
-}
-
-thread_local! {
-    static RECORDINGS: RefCell<Vec<Recording>> = const { RefCell::new(Vec::new()) };
-    static NEXT: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Ends a recording when dropped, by a panic too.
-struct Guard(u64);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        RECORDINGS.with_borrow_mut(|all| all.retain(|r| r.tag != self.0));
-    }
-}
-
-/// What a recording is written into, to be used again.
-#[derive(Debug)]
-pub(super) struct Record<T> {
-    /// A `Vec<Link<T>>`, boxed as a recording of this thread holds it, so that nothing is allocated for it.
-    links: Option<Box<dyn Any + Send>>,
-    handles: Vec<Patterned<T>>,
-}
-
-impl<T: Real> Record<T> {
-    pub(super) fn new() -> Self {
-        Record {
-            links: None,
-            handles: Vec::new(),
-        }
-    }
-
-    /// The links of the last call of [`run`](Record::run).
-    pub(super) fn links(&self) -> &[Link<T>] {
-        let links = self.links.as_ref();
-        let links = links.and_then(|links| links.downcast_ref::<Vec<Link<T>>>());
-        links.map_or(&[], Vec::as_slice)
-    }
-
-    /// Runs `f` on variables.
-    #[track_caller]
-    pub(super) fn run<R>(
-        &mut self,
-        x: &[T],
-        seconds: bool,
-        f: impl FnOnce(&[Patterned<T>]) -> R,
-    ) -> R {
-        let tag = fresh_tag();
-        let zero = T::zero();
-        let leaf = Link {
-            arity: 0,
-            curved: [false; 3],
-            operands: [0; 2],
-            partials: [zero; 2],
-            seconds: [zero; 3],
-        };
-        let unused = self.links.take();
-        let mut links = unused.unwrap_or_else(|| Box::new(Vec::<Link<T>>::new()));
-        if let Some(links) = links.downcast_mut::<Vec<Link<T>>>() {
-            links.clear();
-            links.resize(x.len(), leaf);
-        }
-        self.handles.clear();
-        let handles = (0..).zip(x);
-        let handles = handles.map(|(node, &value)| Patterned { value, node, tag });
-        self.handles.extend(handles);
-        RECORDINGS.with_borrow_mut(|all| {
-            all.push(Recording {
-                tag,
-                seconds,
-                links,
-            })
-        });
-        let guard = Guard(tag);
-        let result = f(&self.handles);
-        self.links = RECORDINGS.with_borrow_mut(|all| {
-            let at = all.iter().position(|r| r.tag == tag);
-            at.map(|at| all.swap_remove(at).links)
-        });
-        drop(guard);
-        result
-    }
-}
-
-/// Unique over threads: a number of the thread above, a count below.
-fn fresh_tag() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static THREADS: AtomicU64 = AtomicU64::new(1);
-    NEXT.with(|next| {
-        if next.get() == 0 {
-            next.set(THREADS.fetch_add(1, Ordering::Relaxed) << 40);
-        }
-        next.set(next.get() + 1);
-        next.get()
-    })
-}
-
-impl<T> Link<T> {
-    /// Whether it depends on the same operands, in the same way, as another.
-    pub(super) fn is_alike(&self, other: &Self) -> bool {
-        (self.arity, self.curved, self.operands) == (other.arity, other.curved, other.operands)
-    }
-
-    /// The operands, each with the partial derivative by it.
-    pub(super) fn edges(&self) -> impl Iterator<Item = (usize, &T)> {
-        let n = usize::from(self.arity);
-        let operands = self.operands[..n].iter().map(|&operand| operand as usize);
-        operands.zip(&self.partials[..n])
-    }
-}
-
 impl<T: Real> Patterned<T> {
     /// A number that does not depend on anything.
+    ///
+    /// ```
+    /// use wengert::scalar::Patterned;
+    /// assert_eq!((Patterned::constant(2.0) * 3.0).value(), 6.0);
+    /// ```
     #[inline]
     pub fn constant(value: T) -> Self {
         Patterned {
@@ -164,9 +48,88 @@ impl<T: Real> Patterned<T> {
     }
 
     /// The value.
+    ///
+    /// ```
+    /// use wengert::scalar;
+    /// let (values, _) = scalar::jacobian_sparse(|x| vec![x[0] * x[0].value()], &[3.0]);
+    /// assert_eq!(values, [9.0]);
+    /// ```
     #[inline]
     pub fn value(self) -> T {
         self.value
+    }
+
+    /// A function with known derivatives: its value, the partial derivative by each input, and the second ones. `second(i, j)` is
+    /// the one by inputs `i` and `j`, `None` where it is 0 whatever the values; it is asked for `i <= j`, and by
+    /// [`hessian_sparse`](super::hessian_sparse) only.
+    ///
+    /// ```
+    /// use wengert::scalar::{self, Patterned};
+    /// // x y^2, as if it came from elsewhere.
+    /// fn known(x: Patterned<f64>, y: Patterned<f64>) -> Patterned<f64> {
+    ///     let (a, b) = (x.value(), y.value());
+    ///     Patterned::custom(&[x, y], a * b * b, &[b * b, 2.0 * a * b], |i, j| match (i, j) {
+    ///         (0, 0) => None,
+    ///         (0, 1) => Some(2.0 * b),
+    ///         _ => Some(2.0 * a),
+    ///     })
+    /// }
+    /// let (value, gradient, hessian) = scalar::hessian_sparse(|x| known(x[0], x[1]), &[3.0, 5.0]);
+    /// assert_eq!((value, gradient), (75.0, vec![25.0, 30.0]));
+    /// assert_eq!(hessian.to_dense(), [0.0, 10.0, 10.0, 6.0]);
+    /// assert_eq!(hessian.values.len(), 3);
+    /// ```
+    ///
+    /// # Panics
+    /// If there is not one partial for each input, or as any operation.
+    #[track_caller]
+    pub fn custom(
+        inputs: &[Self],
+        value: T,
+        partials: &[T],
+        second: impl Fn(usize, usize) -> Option<T>,
+    ) -> Self {
+        assert!(
+            inputs.len() == partials.len(),
+            "custom: {} inputs and {} partials",
+            inputs.len(),
+            partials.len()
+        );
+        let (zero, one) = (T::zero(), T::one());
+        let Some(first) = inputs.iter().find(|x| x.tag != 0) else {
+            return Patterned::constant(value);
+        };
+        // A linear function of the inputs, and a bilinear one of each pair, which at this place is 0 and has no slope.
+        let mut sum = Patterned::constant(value);
+        for (&x, &partial) in inputs.iter().zip(partials).filter(|(x, _)| x.tag != 0) {
+            sum = Self::binary(Binary::Add, value, (sum, one), (x, partial));
+        }
+        if !first.wants_seconds() {
+            return sum;
+        }
+        for (i, &a) in inputs.iter().enumerate().filter(|(_, x)| x.tag != 0) {
+            for (j, &b) in inputs.iter().enumerate().skip(i) {
+                let Some(by_both) = (b.tag != 0).then(|| second(i, j)).flatten() else {
+                    continue;
+                };
+                let bilinear = if a.node == b.node {
+                    // By one number twice: once for itself, and once in either order.
+                    let times = if i == j { one } else { one + one };
+                    a.of_one(zero, zero, true, || times * by_both)
+                } else {
+                    let link = Link {
+                        arity: 2,
+                        curved: [false, true, false],
+                        operands: [a.node, b.node],
+                        partials: [zero; 2],
+                        seconds: [zero; 3],
+                    };
+                    a.append(zero, link, || [zero, by_both, zero])
+                };
+                sum = Self::binary(Binary::Add, value, (sum, one), (bilinear, one));
+            }
+        }
+        sum
     }
 
     /// The step that it is the result of, if it is not a constant.
@@ -182,30 +145,34 @@ impl<T: Real> Patterned<T> {
         self.tag == other.tag && self.node == other.node && self.value.is_identical(other.value)
     }
 
+    /// Whether its recording is one of second derivatives.
+    #[track_caller]
+    fn wants_seconds(self) -> bool {
+        match within(&RECORDINGS, self.tag, |recording| recording.seconds) {
+            Some(wanted) => wanted,
+            None => panic!(
+                "scalar: a number of a sparse derivative is used after the call has returned, or in another thread"
+            ),
+        }
+    }
+
     /// Appends a step; `seconds` is asked only if they are wanted.
     #[track_caller]
     fn append(self, value: T, link: Link<T>, seconds: impl FnOnce() -> [T; 3]) -> Self {
         let tag = self.tag;
         // Derivatives of a nested number record, too: before anything is borrowed.
-        let wanted = RECORDINGS.with_borrow(|all| {
-            let found = all.iter().rev().find(|r| r.tag == tag);
-            found.map(|r| r.seconds && link.curved != [false; 3])
-        });
-        let seconds = match wanted {
-            Some(true) => seconds(),
-            Some(false) => [T::zero(); 3],
-            None => panic!(
-                "scalar: a number of a sparse derivative is used after the call has returned, or in another thread"
-            ),
+        let seconds = if self.wants_seconds() && link.curved != [false; 3] {
+            seconds()
+        } else {
+            [T::zero(); 3]
         };
-        let node = RECORDINGS.with_borrow_mut(|all| {
-            let recording = all.iter_mut().rev().find(|r| r.tag == tag)?;
+        let node = within(&RECORDINGS, tag, |recording| {
             let links = recording.links.downcast_mut::<Vec<Link<T>>>()?;
             let node = u32::try_from(links.len()).ok()?;
             links.push(Link { seconds, ..link });
             Some(node)
         });
-        match node {
+        match node.flatten() {
             Some(node) => Patterned { value, node, tag },
             None => panic!("scalar: more than 2^32 steps"),
         }
@@ -224,21 +191,6 @@ impl<T: Real> Patterned<T> {
         self.append(value, link, || [second(), zero, zero])
     }
 }
-
-macro_rules! partials {
-    (; |$x:ident, $y:ident| $($function:ident $name:ident $doc:literal ($value:expr) ($partial:expr);)*) => {
-        /// The partial derivative of a function of one number, at `x` where its value is `y`.
-        fn partial_of<T: Real>(function: Unary, $x: T, $y: T) -> T {
-            match function {
-                $(Unary::$function => $partial,)*
-                Unary::Neg => -T::one(),
-                Unary::Powi(n) => powi_partial($x, n),
-                Unary::Polygamma(n) => $x.polygamma(n + 1),
-            }
-        }
-    };
-}
-unary_table!(partials, ;);
 
 fn is_linear(function: Unary) -> bool {
     use Unary::{Abs, Fract, Neg, Powi, ToDegrees, ToRadians};
@@ -300,7 +252,7 @@ impl<T: Real> Number for Patterned<T> {
         }
         self.of_one(value, partial, !is_linear(function), || {
             let x = Dual::variable(self.value);
-            partial_of(function, x, Dual::new(value, [partial])).tangent()
+            function.partial(x, Dual::new(value, [partial])).tangent()
         })
     }
     #[track_caller]

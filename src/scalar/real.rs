@@ -222,7 +222,13 @@ macro_rules! machine_number {
             }
             #[inline(always)]
             fn polynomial_by(x: $t, n: usize, coefficient: impl Fn(usize) -> $t) -> $t {
-                (0..n).rev().fold(0.0, |s, i| s * x + coefficient(i))
+                // Started from the last coefficient: 0 times an infinite `x` would make a NaN.
+                let Some(last) = n.checked_sub(1) else {
+                    return 0.0;
+                };
+                (0..last)
+                    .rev()
+                    .fold(coefficient(last), |s, i| s * x + coefficient(i))
             }
         }
     };

@@ -1,8 +1,10 @@
 //! Programs: recorded once, evaluated and differentiated at other inputs.
 
-use std::cell::RefCell;
+mod program;
 
 use super::number::names::*;
+use super::recordings::{Recordings, within};
+pub use program::{Diverged, Program};
 
 /// One step of a program. Operands are indices of earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,22 +25,20 @@ enum Instruction {
 }
 
 thread_local! {
-    /// The programs being recorded, with their tags; one may be recorded while another is.
-    static RECORDINGS: RefCell<Vec<(u64, Vec<Instruction>)>> = const { RefCell::new(Vec::new()) };
-    static TAGS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    /// The programs being recorded.
+    static RECORDINGS: Recordings<Vec<Instruction>> = const { Recordings::new() };
 }
 
 /// Adds an instruction to a program being recorded.
 #[track_caller]
 fn push(tag: u64, instruction: Instruction) -> u32 {
-    let added = RECORDINGS.with_borrow_mut(|recordings| {
-        let (_, program) = recordings.iter_mut().rev().find(|(own, _)| *own == tag)?;
-        let index = program.len() as u32;
+    let added = within(&RECORDINGS, tag, |program| {
         program.push(instruction);
-        Some(index)
+        u32::try_from(program.len() - 1)
     });
     match added {
-        Some(index) => index,
+        Some(Ok(index)) => index,
+        Some(Err(_)) => panic!("Traced: a program holds at most 2^32 instructions"),
         None => {
             panic!("Traced: the recording of this number has ended, or is one of another thread")
         }
@@ -49,6 +49,16 @@ fn push(tag: u64, instruction: Instruction) -> u32 {
 ///
 /// Comparisons and questions about its class are noted with their answers. Where its value is read out, by `value` or a
 /// conversion, the program is tied to that very value.
+///
+/// ```
+/// use wengert::scalar::{Program, Traced};
+/// fn larger_half(x: &[Traced<f64>]) -> Vec<Traced<f64>> {
+///     vec![x[0].max(x[1]) * 0.5]
+/// }
+/// // A maximum is a function: the program is not tied to which of the two was larger.
+/// let mut program = Program::record(larger_half, &[3.0, 4.0]);
+/// assert_eq!(program.evaluate(&[8.0, 6.0]).unwrap(), [4.0]);
+/// ```
 #[derive(Clone, Copy)]
 pub struct Traced<T> {
     value: T,
@@ -84,6 +94,14 @@ impl<T: Real> Traced<T> {
     }
 
     /// The value. The program can then be evaluated only where it is the same.
+    ///
+    /// ```
+    /// use wengert::scalar::Program;
+    /// let mut program = Program::record(|x| vec![x[0] * x[1].value()], &[3.0, 4.0]);
+    /// assert_eq!(program.evaluate(&[5.0, 4.0]).unwrap(), [20.0]);
+    /// assert!(program.evaluate(&[5.0, 4.5]).is_err());
+    /// ```
+    #[track_caller]
     pub fn value(self) -> T {
         self.observe(Question::Value);
         self.value
@@ -215,30 +233,8 @@ impl<T: Real> Debug for Traced<T> {
 number!([T: Real] Traced<T>, T);
 
 impl<T: Real> Real for Traced<T> {
-    type Plain = T::Plain;
-    const LEVEL: usize = T::LEVEL + 1;
-
-    fn plain(x: T::Plain) -> Self {
-        Traced::lift(T::plain(x))
-    }
-    fn primal(self) -> T::Plain {
-        self.value().primal()
-    }
-    super::number::forward! {
-        erf() -> Self;
-        erfc() -> Self;
-        gamma() -> Self;
-        ln_gamma() -> Self;
-        polygamma(n: u32) -> Self;
-        sigmoid() -> Self;
-        softplus() -> Self;
-    }
-    fn is_exactly_zero(self) -> bool {
-        self.has_no_effect()
-    }
-    fn is_identical(self, other: Self) -> bool {
-        self.is_same(other)
-    }
+    super::number::basics!(T);
+    #[track_caller]
     fn dot_by(n: usize, pair: impl Fn(usize) -> (Self, Self)) -> Self {
         (0..n)
             .map(|i| {
@@ -247,6 +243,7 @@ impl<T: Real> Real for Traced<T> {
             })
             .sum()
     }
+    #[track_caller]
     fn combine_by(n: usize, pair: impl Fn(usize) -> (T::Plain, Self)) -> Self {
         (0..n)
             .map(|i| {
@@ -255,14 +252,17 @@ impl<T: Real> Real for Traced<T> {
             })
             .sum()
     }
+    #[track_caller]
     fn sum_by(n: usize, term: impl Fn(usize) -> Self) -> Self {
         (0..n).map(term).sum()
     }
+    #[track_caller]
     fn norm_by(n: usize, term: impl Fn(usize) -> Self) -> Self {
         (0..n)
             .map(term)
             .fold(Traced::lift(T::zero()), Traced::hypot)
     }
+    #[track_caller]
     fn log_sum_exp_by(n: usize, term: impl Fn(usize) -> Self) -> Self {
         let largest = (0..n)
             .map(&term)
@@ -270,311 +270,9 @@ impl<T: Real> Real for Traced<T> {
         // The shift cancels, in the derivative too.
         (0..n).map(|i| (term(i) - largest).exp()).sum::<Self>().ln() + largest
     }
+    #[track_caller]
     fn polynomial_by(x: Self, n: usize, coefficient: impl Fn(usize) -> Self) -> Self {
-        (0..n)
-            .rev()
-            .fold(Traced::lift(T::zero()), |s, i| s * x + coefficient(i))
-    }
-}
-
-/// The value of a function of one number.
-macro_rules! unary_value {
-    ($function:expr, $at:expr; |$x:ident, $y:ident| $($variant:ident $name:ident $doc:literal ($value:expr) ($partial:expr);)*) => {{
-        let $x = $at;
-        match $function {
-            $(Unary::$variant => $value,)*
-            Unary::Neg => -$x,
-            Unary::Powi(n) => $x.powi(n),
-            Unary::Polygamma(n) => $x.polygamma(n),
-        }
-    }};
-}
-
-/// The partial derivative of a function of one number, of which the value is known.
-macro_rules! unary_partial {
-    ($function:expr, $at:expr, $of:expr; |$x:ident, $y:ident| $($variant:ident $name:ident $doc:literal ($value:expr) ($partial:expr);)*) => {{
-        let ($x, $y) = ($at, $of);
-        match $function {
-            $(Unary::$variant => $partial,)*
-            Unary::Neg => -T::one(),
-            Unary::Powi(n) => powi_partial($x, n),
-            Unary::Polygamma(n) => $x.polygamma(n + 1),
-        }
-    }};
-}
-
-fn unary_value<T: Plain>(function: Unary, x: T) -> T {
-    super::table::unary_table!(unary_value, function, x;)
-}
-
-fn unary_partial<T: Plain>(function: Unary, x: T, y: T) -> T {
-    super::table::unary_table!(unary_partial, function, x, y;)
-}
-
-fn binary_value<T: Real>(function: Binary, a: T, b: T) -> T {
-    match function {
-        Binary::Add => a + b,
-        Binary::Sub => a - b,
-        Binary::Mul => a * b,
-        Binary::Div => a / b,
-        Binary::Rem => a % b,
-        Binary::Powf => a.powf(b),
-        Binary::Atan2 => a.atan2(b),
-        Binary::Hypot => a.hypot(b),
-        Binary::Max => a.max(b),
-        Binary::Min => a.min(b),
-    }
-}
-
-/// The partial derivatives of a function of two numbers: those of the operations on [`Dual`](super::Dual).
-fn binary_partials<T: Plain>(function: Binary, a: T, b: T) -> [T; 2] {
-    use super::dual::Dual;
-    let (zero, one) = (T::zero(), T::one());
-    let (a, b) = (Dual::new(a, [one, zero]), Dual::new(b, [zero, one]));
-    binary_value(function, a, b).tangents()
-}
-
-/// A program would have gone another way at the inputs given than when it was recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diverged {
-    instruction: usize,
-    what: &'static str,
-}
-
-impl Diverged {
-    /// The place in the program, as the number of instructions before it.
-    pub fn instruction(&self) -> usize {
-        self.instruction
-    }
-}
-
-impl Display for Diverged {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Diverged { instruction, what } = self;
-        write!(
-            f,
-            "program: instruction {instruction}: {what} when recorded; record it again at these inputs"
-        )
-    }
-}
-
-impl std::error::Error for Diverged {}
-
-/// Numeric code recorded once, to be evaluated and differentiated at other inputs without running it.
-///
-/// What the code asked about numbers is checked at each evaluation. Comparisons are checked for the order of the two
-/// numbers (less, equal, greater, or not comparable), maxima and minima are functions and not checked.
-///
-/// ```
-/// use wengert::scalar::Program;
-/// let mut program = Program::record(|x| vec![if x[0] > 0.0 { x[0] * x[1] } else { x[1].exp() }], &[3.0, 4.0]);
-/// assert_eq!(program.evaluate(&[5.0, 6.0]).unwrap(), [30.0]);
-/// let mut gradient = [0.0; 2];
-/// assert_eq!(program.vjp_into(&[5.0, 6.0], &[1.0], &mut gradient).unwrap(), [30.0]);
-/// assert_eq!(gradient, [6.0, 5.0]);
-/// assert!(program.evaluate(&[-1.0, 6.0]).is_err());
-/// ```
-#[derive(Clone, Debug)]
-pub struct Program<T> {
-    instructions: Vec<Instruction>,
-    inputs: usize,
-    outputs: Vec<Result<u32, T>>,
-    values: Vec<T>,
-    adjoints: Vec<T>,
-    results: Vec<T>,
-}
-
-/// Ends a recording, also if its function panics.
-struct Ending(u64);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        RECORDINGS.with_borrow_mut(|recordings| recordings.retain(|(tag, _)| *tag != self.0));
-    }
-}
-
-impl<T: Plain> Program<T> {
-    /// Records what a function does at `x`.
-    ///
-    /// # Panics
-    /// If the function returns a number of another recording.
-    ///
-    /// ```
-    /// use wengert::scalar::Program;
-    /// let mut square = Program::record(|x| vec![x[0] * x[0]], &[3.0]);
-    /// assert_eq!(square.evaluate(&[5.0]).unwrap(), [25.0]);
-    /// ```
-    #[track_caller]
-    pub fn record(f: impl FnOnce(&[Traced<T>]) -> Vec<Traced<T>>, x: &[T]) -> Self {
-        let tag = TAGS.get() + 1;
-        TAGS.set(tag);
-        let inputs = vec![Instruction::Input; x.len()];
-        RECORDINGS.with_borrow_mut(|recordings| recordings.push((tag, inputs)));
-        let ending = Ending(tag);
-        let x: Vec<Traced<T>> = (0..)
-            .zip(x)
-            .map(|(index, &value)| Traced { value, index, tag })
-            .collect();
-        let outputs = f(&x)
-            .into_iter()
-            .map(|y| {
-                if y.tag == 0 {
-                    Err(y.value)
-                } else {
-                    Ok(y.index_in(tag))
-                }
-            })
-            .collect();
-        let instructions = RECORDINGS.with_borrow_mut(|recordings| {
-            let own = recordings.iter_mut().find(|(own, _)| *own == tag);
-            own.map_or_else(Vec::new, |(_, program)| std::mem::take(program))
-        });
-        drop(ending);
-        Program {
-            instructions,
-            inputs: x.len(),
-            outputs,
-            values: Vec::new(),
-            adjoints: Vec::new(),
-            results: Vec::new(),
-        }
-    }
-
-    /// The number of instructions.
-    pub fn len(&self) -> usize {
-        self.instructions.len()
-    }
-
-    /// Whether the program has no inputs and does nothing.
-    pub fn is_empty(&self) -> bool {
-        self.instructions.is_empty()
-    }
-
-    /// The results at `x`.
-    ///
-    /// # Errors
-    /// If the code would have gone another way at `x`.
-    ///
-    /// # Panics
-    /// If `x` has not as many numbers as when recorded.
-    #[track_caller]
-    pub fn evaluate(&mut self, x: &[T]) -> Result<&[T], Diverged> {
-        assert!(
-            x.len() == self.inputs,
-            "evaluate: {} numbers for {} inputs",
-            x.len(),
-            self.inputs
-        );
-        self.values.clear();
-        for (k, instruction) in self.instructions.iter().enumerate() {
-            let at = |i: u32| self.values[i as usize];
-            let check = |same: bool, what| {
-                if same {
-                    Ok(T::zero())
-                } else {
-                    Err(Diverged {
-                        instruction: k,
-                        what,
-                    })
-                }
-            };
-            let value = match *instruction {
-                Instruction::Input => x[k],
-                Instruction::Constant(c) => T::nearest(c),
-                Instruction::Unary(function, a) => unary_value(function, at(a)),
-                Instruction::Binary(function, a, b) => binary_value(function, at(a), at(b)),
-                Instruction::MulAdd(a, b, c) => at(a).mul_add(at(b), at(c)),
-                Instruction::Step(function, a) => match function {
-                    Step::Floor => at(a).floor(),
-                    Step::Ceil => at(a).ceil(),
-                    Step::Round => at(a).round(),
-                    Step::Trunc => at(a).trunc(),
-                    Step::Signum => at(a).signum(),
-                },
-                Instruction::Compared(a, b, found) => check(
-                    at(a).partial_cmp(&at(b)) == found,
-                    "a comparison had another outcome",
-                )?,
-                Instruction::Classified(a, class, negative) => check(
-                    at(a).classify() == class && at(a).is_sign_negative() == negative,
-                    "a number was of another class or sign",
-                )?,
-                Instruction::Read(a, value) => check(
-                    at(a).is_identical(T::nearest(value)),
-                    "a value that was read out was another",
-                )?,
-            };
-            self.values.push(value);
-        }
-        self.results.clear();
-        let values = &self.values;
-        self.results.extend(self.outputs.iter().map(|y| match y {
-            Ok(index) => values[*index as usize],
-            Err(constant) => *constant,
-        }));
-        Ok(&self.results)
-    }
-
-    /// The results at `x`, and into `gradient` the derivatives of their sum weighted by `cotangent`.
-    ///
-    /// # Errors
-    /// If the code would have gone another way at `x`; `gradient` is then as it was.
-    ///
-    /// # Panics
-    /// If a slice has not the length of what it stands for.
-    #[track_caller]
-    pub fn vjp_into(
-        &mut self,
-        x: &[T],
-        cotangent: &[T],
-        gradient: &mut [T],
-    ) -> Result<&[T], Diverged> {
-        assert!(
-            cotangent.len() == self.outputs.len() && gradient.len() == self.inputs,
-            "vjp_into: {} seeds for {} results, room for {} derivatives by {} inputs",
-            cotangent.len(),
-            self.outputs.len(),
-            gradient.len(),
-            self.inputs
-        );
-        self.evaluate(x)?;
-        self.adjoints.clear();
-        self.adjoints.resize(self.values.len(), T::zero());
-        for (y, &seed) in self.outputs.iter().zip(cotangent) {
-            if let Ok(index) = y {
-                self.adjoints[*index as usize] += seed;
-            }
-        }
-        for (k, instruction) in self.instructions.iter().enumerate().rev() {
-            let adjoint = self.adjoints[k];
-            if adjoint.is_exactly_zero() {
-                continue;
-            }
-            let (adjoints, values) = (&mut self.adjoints, &self.values);
-            let at = |i: u32| values[i as usize];
-            let constant =
-                |i: u32| matches!(self.instructions[i as usize], Instruction::Constant(_));
-            let mut to = |i: u32, partial: T| {
-                if !constant(i) {
-                    adjoints[i as usize] += adjoint * partial;
-                }
-            };
-            match *instruction {
-                Instruction::Unary(function, a) => to(a, unary_partial(function, at(a), values[k])),
-                Instruction::Binary(function, a, b) => {
-                    let [da, db] = binary_partials(function, at(a), at(b));
-                    to(a, da);
-                    to(b, db);
-                }
-                Instruction::MulAdd(a, b, c) => {
-                    to(a, at(b));
-                    to(b, at(a));
-                    to(c, T::one());
-                }
-                _ => {}
-            }
-        }
-        gradient.copy_from_slice(&self.adjoints[..self.inputs]);
-        Ok(&self.results)
+        let all = (0..n).rev().map(coefficient);
+        all.reduce(|sum, c| sum * x + c).unwrap_or_default()
     }
 }

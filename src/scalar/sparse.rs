@@ -16,6 +16,14 @@ const LANES: usize = 8;
 ///
 /// There is an entry for each derivative that may be other than 0, judging from which operations were done; its value may
 /// be 0 all the same.
+///
+/// ```
+/// use wengert::scalar;
+/// let (_, jacobian) = scalar::jacobian_sparse(|x| vec![x[2] * 3.0, x[0] * x[2]], &[5.0, 6.0, 7.0]);
+/// assert_eq!(jacobian.shape, [2, 3]);
+/// assert_eq!((jacobian.rows, jacobian.columns), (vec![0, 1, 1], vec![2, 0, 2]));
+/// assert_eq!(jacobian.values, [3.0, 7.0, 5.0]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Coordinates<T> {
     /// The number of rows and of columns.

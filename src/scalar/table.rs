@@ -4,6 +4,9 @@
 //! From a row come the method of every number type of this module and the step of a replayed program. What is done at
 //! kinks and edges is in the formulas: a `0 * inf` must not come out of one where analysis gives a limit.
 
+use super::number::{literal, powi_partial, sign};
+use super::real::Real;
+
 /// Which elementary function of one number.
 ///
 /// Number types that only multiply by the partial derivative do not look at it; those with rules of their own
@@ -80,7 +83,57 @@ impl Unary {
     }
 }
 
+impl Unary {
+    /// The value at `x`.
+    pub(crate) fn value<T: Real>(self, x: T) -> T {
+        macro_rules! values {
+            (|$x:ident, $y:ident| $($function:ident $name:ident $doc:literal ($value:expr) ($partial:expr);)*) => {{
+                let $x = x;
+                match self {
+                    $(Unary::$function => $value,)*
+                    Unary::Neg => -$x,
+                    Unary::Powi(n) => $x.powi(n),
+                    Unary::Polygamma(n) => $x.polygamma(n),
+                }
+            }};
+        }
+        unary_table!(values,)
+    }
+
+    /// The partial derivative at `x`, where the value is `y`.
+    pub(crate) fn partial<T: Real>(self, x: T, y: T) -> T {
+        macro_rules! partials {
+            (|$x:ident, $y:ident| $($function:ident $name:ident $doc:literal ($value:expr) ($partial:expr);)*) => {{
+                let ($x, $y) = (x, y);
+                match self {
+                    $(Unary::$function => $partial,)*
+                    Unary::Neg => -T::one(),
+                    Unary::Powi(n) => powi_partial($x, n),
+                    Unary::Polygamma(n) => $x.polygamma(n + 1),
+                }
+            }};
+        }
+        unary_table!(partials,)
+    }
+}
+
 impl Binary {
+    /// The value at `a` and `b`.
+    pub(crate) fn value<T: Real>(self, a: T, b: T) -> T {
+        match self {
+            Binary::Add => a + b,
+            Binary::Sub => a - b,
+            Binary::Mul => a * b,
+            Binary::Div => a / b,
+            Binary::Rem => a % b,
+            Binary::Powf => a.powf(b),
+            Binary::Atan2 => a.atan2(b),
+            Binary::Hypot => a.hypot(b),
+            Binary::Max => a.max(b),
+            Binary::Min => a.min(b),
+        }
+    }
+
     /// The name of the method, for messages.
     #[inline]
     pub(crate) const fn name(self) -> &'static str {

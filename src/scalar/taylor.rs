@@ -30,6 +30,13 @@ pub struct Taylor<T, const K: usize> {
 
 impl<T: Real, const K: usize> Taylor<T, K> {
     /// The series with these coefficients.
+    ///
+    /// ```
+    /// use wengert::scalar::Taylor;
+    /// // (1 + 2 t) (1 + 2 t) = 1 + 4 t + 4 t^2
+    /// let x = Taylor::new([1.0, 2.0, 0.0]);
+    /// assert_eq!((x * x).coefficients(), [1.0, 4.0, 4.0]);
+    /// ```
     #[inline]
     pub fn new(coefficients: [T; K]) -> Self {
         const { assert!(K > 0, "a series has a value") };
@@ -37,6 +44,11 @@ impl<T: Real, const K: usize> Taylor<T, K> {
     }
 
     /// A series without higher coefficients.
+    ///
+    /// ```
+    /// use wengert::scalar::Taylor;
+    /// assert_eq!(Taylor::<f64, 3>::constant(2.0).exp().derivatives()[1..], [0.0, 0.0]);
+    /// ```
     #[inline]
     pub fn constant(value: T) -> Self {
         let mut c = [T::zero(); K];
@@ -45,6 +57,12 @@ impl<T: Real, const K: usize> Taylor<T, K> {
     }
 
     /// `value + t`.
+    ///
+    /// ```
+    /// use wengert::scalar::Taylor;
+    /// let x = Taylor::<f64, 4>::variable(2.0);
+    /// assert_eq!((x * x * x).derivatives(), [8.0, 12.0, 12.0, 6.0]);
+    /// ```
     #[inline]
     pub fn variable(value: T) -> Self {
         Taylor::along(value, T::one())
@@ -61,18 +79,34 @@ impl<T: Real, const K: usize> Taylor<T, K> {
     }
 
     /// The value at `t = 0`.
+    ///
+    /// ```
+    /// use wengert::scalar::Taylor;
+    /// assert_eq!(Taylor::<f64, 3>::variable(2.0).recip().value(), 0.5);
+    /// ```
     #[inline]
     pub fn value(self) -> T {
         self.c[0]
     }
 
     /// The coefficients.
+    ///
+    /// ```
+    /// use wengert::scalar::Taylor;
+    /// let x = Taylor::<f64, 4>::variable(0.0);
+    /// assert_eq!((-x + 1.0).recip().coefficients(), [1.0; 4]);
+    /// ```
     #[inline]
     pub fn coefficients(self) -> [T; K] {
         self.c
     }
 
     /// The derivatives of order 0 to `K - 1`: the coefficients, times factorials.
+    ///
+    /// ```
+    /// use wengert::scalar::Taylor;
+    /// assert_eq!(Taylor::<f64, 4>::variable(0.0).sin().derivatives(), [0.0, 1.0, 0.0, -1.0]);
+    /// ```
     pub fn derivatives(self) -> [T; K] {
         let mut factorial = T::one();
         std::array::from_fn(|k| {
@@ -156,6 +190,9 @@ impl<T: Real, const K: usize> Number for Taylor<T, K> {
             }
             Unary::Recip => divided(one, self, value),
             Unary::Sqrt => root(self, value),
+            Unary::Cbrt if self.c[0].primal().is_zero() => {
+                self.raised(literal::<T>(3.0).recip(), value)
+            }
             Unary::Cbrt => power(self, literal::<T>(3.0).recip(), value),
             Unary::Exp => exponential(self, value),
             Unary::Exp2 => exponential(self * Self::lift(T::LN_2()), value),
@@ -197,9 +234,15 @@ impl<T: Real, const K: usize> Number for Taylor<T, K> {
     #[track_caller]
     fn binary(function: Binary, value: T, (a, da): (Self, T), (b, db): (Self, T)) -> Self {
         match function {
+            // A constant has no coefficients to multiply an infinite value with.
+            Binary::Mul if a.is_lifted() || b.is_lifted() => linear(value, (a, da), (b, db)),
             Binary::Mul => multiplied(a, b),
             Binary::Div => divided(a, b, value),
             Binary::Powf if b.is_lifted() => a.raised(b.c[0], value),
+            // At 0 the slopes by the exponent vanish.
+            Binary::Powf if a.c[0].primal().is_zero() && b.c[0].primal() >= Zero::zero() => {
+                a.raised(b.c[0], value)
+            }
             Binary::Powf => exponential(a.ln() * b, value),
             Binary::Atan2 => angle(a, b, value),
             Binary::Hypot if !value.primal().is_zero() => root(a * a + b * b, value),

@@ -1,8 +1,8 @@
 //! Nodes are appended: what is recorded, once it is known to be of this tape.
 
 use super::arena::{Graph, KnownNumber, NUMBERS, SHAPES};
+use super::elementwise::Elementwise;
 use super::node::{Node, NodeInputs, Op, SharedShape, View};
-use super::operation::Elementwise;
 use crate::element::{Any, AnyNumber, Dtype, Element, Numbers, Slice, with_dtype};
 use crate::kernel::elementwise;
 use crate::shape::Shape;

@@ -6,6 +6,7 @@
 mod append;
 mod arena;
 mod batch;
+mod elementwise;
 mod listing;
 mod node;
 mod operation;
@@ -16,10 +17,10 @@ mod var;
 pub(crate) use arena::{Arena, Cotangent, Graph, Hook, UserRule, recycle};
 pub use arena::{Tape, TapeRef};
 pub use batch::Batch;
+pub(crate) use elementwise::described_here;
+pub use elementwise::{Binary, Elementwise, Ternary, Unary};
 pub(crate) use node::{Called, Node, NodeInputs, Op, SharedShape, View};
-pub use operation::{
-    Binary, Elementwise, Input, Operation, Output, Pullback, Reads, Ternary, Unary,
-};
-pub(crate) use operation::{described_here, same};
+pub(crate) use operation::same;
+pub use operation::{Input, Operation, Output, Pullback, Reads};
 pub(crate) use rewrite::{Attribution, Outside, Placeholder, Span};
 pub use var::{AnyVar, Var};

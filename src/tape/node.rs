@@ -1,6 +1,7 @@
 //! A recorded operation.
 
-use super::operation::{Elementwise, Operation};
+use super::elementwise::Elementwise;
+use super::operation::Operation;
 use crate::element::{AnyNumber, Dtype};
 use crate::kernel::reduce::Reduction;
 use crate::shape::Shape;

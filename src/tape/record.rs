@@ -2,8 +2,9 @@
 
 use super::append::{Single, bits, number};
 use super::arena::{Graph, TapeRef};
+use super::elementwise::{Binary, Elementwise, Ternary, Unary};
 use super::node::{Called, NodeInputs, Op, SharedShape, View};
-use super::operation::{Binary, Elementwise, Operation, Ternary, Unary};
+use super::operation::Operation;
 use super::var::{AnyVar, Var};
 use crate::element::{Dtype, Element, Number, Numbers};
 use crate::kernel::reduce::Reduction;

@@ -1,8 +1,9 @@
 //! Recording what transforms need: variables that stand for others, and nodes once more with other inputs.
 
 use super::arena::TapeRef;
+use super::elementwise::Elementwise;
 use super::node::{Called, NodeInputs, Op, View};
-use super::operation::{Elementwise, Input, Operation, Output, Pullback, Reads, same};
+use super::operation::{Input, Operation, Output, Pullback, Reads, same};
 use super::var::AnyVar;
 use crate::element::{Dtype, with_dtype};
 use crate::shape::Shape;

@@ -1,13 +1,14 @@
 //! Parts of a program that are computed again in the backward pass, so that nothing of them is kept until then.
 
 use super::gradient::pull_back_all;
+use super::packed::{pack, parts, shapes_of, with_floats};
 use super::vars::{Vars, arranged, flat};
-use super::vectorize::{reshaped, vectorize};
+use super::vectorize::vectorize;
 use crate::element::{Dtype, with_dtype};
 use crate::shape::Shape;
 use crate::tape::{
     AnyVar, Batch, Called, Input, Operation, Output, Placeholder, Pullback, Reads, Span, TapeRef,
-    Var, View, same,
+    View, same,
 };
 use smallvec::SmallVec;
 
@@ -48,65 +49,24 @@ pub fn checkpoint<X: Vars, Y: Vars>(f: impl FnOnce(X) -> Y, inputs: X) -> Y {
         given.len(),
         &mut Some(|own: &[AnyVar]| {
             let outputs = f(arranged(&inputs, own));
-            let packed = pack(&flat(&outputs));
-            result = Some(outputs);
+            let floats = floats(&outputs);
+            let packed = pack("checkpoint", &floats);
+            result = Some((outputs, shapes_of(&floats)));
             packed
         }),
     );
-    let outputs = result.expect("the function was called");
+    let (outputs, shapes) = result.expect("the function was called");
     match packed {
-        Some(packed) => unpack(&outputs, packed),
+        Some(packed) => with_floats(&outputs, &parts(packed, &shapes)),
         None => outputs,
     }
 }
 
-/// The results that have derivatives, as one variable; `None` if there are none.
-#[track_caller]
-fn pack(outputs: &[AnyVar]) -> Option<AnyVar> {
-    let floats: Vec<AnyVar> = outputs
-        .iter()
-        .copied()
-        .filter(|y| y.dtype().is_float())
-        .collect();
-    match floats[..] {
-        [] => None,
-        [one] => Some(one),
-        [first, ..] => {
-            let dtype = first.dtype();
-            assert!(
-                floats.iter().all(|y| y.dtype() == dtype),
-                "checkpoint: results of one floating-point type are needed"
-            );
-            Some(with_dtype!(dtype, T => {
-                let parts: Vec<Var<T>> = floats.iter().map(|y| y.assume::<T>().flatten()).collect();
-                Var::concat(&parts, 0).erase()
-            }))
-        }
-    }
-}
-
-/// The results, taken out of what they were put together to.
-fn unpack<Y: Vars>(outputs: &Y, packed: AnyVar) -> Y {
-    let all = flat(outputs);
-    let alone = all.iter().filter(|y| y.dtype().is_float()).count() == 1;
-    let mut start = 0;
-    outputs.map(&mut |y| {
-        if !y.dtype().is_float() {
-            return y;
-        }
-        if alone {
-            return packed;
-        }
-        let shape = y.shape();
-        let size = shape.size();
-        let view = View::Slice {
-            axis: 0,
-            start,
-            step: 1,
-        };
-        start += size;
-        reshaped(packed.tape().view(view, packed, &[size]), &shape)
-    })
+/// The results that have derivatives.
+fn floats<Y: Vars>(outputs: &Y) -> Vec<AnyVar> {
+    let mut all = flat(outputs);
+    all.retain(|y| y.dtype().is_float());
+    all.to_vec()
 }
 
 /// Records a function as a checkpoint: the variable that it gives. Of its inputs the first `waiting` are read again only when the
@@ -198,10 +158,6 @@ impl Operation for Checkpoint {
 
     fn overwrites(&self) -> Option<usize> {
         Some(0)
-    }
-
-    fn vjp(&self, _pullback: &Pullback<'_>, _k: usize) -> AnyVar {
-        unreachable!("all cotangents are given at once")
     }
 
     fn is_differentiable(&self, k: usize) -> bool {

@@ -1,11 +1,12 @@
 //! Operations made of two closures: a value of tensors, a rule of variables.
 
 use super::custom::ruled;
+use super::packed::{packed_shape, parts};
 use super::vars::{Vars, arranged, flat};
 use crate::element::{Dtype, Element, Float, with_dtype};
 use crate::program::Outputs;
 use crate::shape::Shape;
-use crate::tape::{AnyVar, Input, Operation, Output, Pullback, Reads, UserRule, Var};
+use crate::tape::{AnyVar, Input, Operation, Output, Reads, UserRule, Var};
 use crate::tensor::{Storage, Tensor, Tensors};
 use std::fmt;
 use std::rc::Rc;
@@ -49,54 +50,102 @@ where
     X: Vars + Outputs + 'static,
     T: Float,
 {
+    let [y] = custom_multi_output(
+        name,
+        [shape.into()],
+        move |values| Ok([forward(values)?]),
+        move |x, [y], [cotangent]| rule(x, y, cotangent),
+        inputs,
+    );
+    y
+}
+
+/// As [`custom_operation`], with several results of one type: `forward` computes them together, and `rule` maps inputs, values and
+/// cotangents to the cotangents of the inputs. The cotangent of a result that nothing depends on is zeros.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::transform::custom_multi_output;
+/// let tape = Tape::new();
+/// let angle = tape.leaf(&Tensor::from([0.5, 1.0]));
+/// let [sin, cos] = custom_multi_output(
+///     "sin_cos",
+///     [angle.shape(), angle.shape()],
+///     |x: Tensor| Ok([x.map(f32::sin), x.map(f32::cos)]),
+///     |_, [sin, cos]: [Var; 2], [of_sin, of_cos]| of_sin * cos - of_cos * sin,
+///     angle,
+/// );
+/// assert_eq!(sin.sum().gradient(angle).value(), cos.value());
+/// assert_eq!(cos.sum().gradient(angle).value(), (-sin).value());
+/// ```
+///
+/// # Panics
+/// As [`custom_operation`].
+#[track_caller]
+pub fn custom_multi_output<X, T, const N: usize>(
+    name: &'static str,
+    shapes: [Shape; N],
+    forward: impl Fn(X::Values) -> Result<[Tensor<T>; N], String> + Send + Sync + 'static,
+    rule: impl Fn(X, [Var<T>; N], [Var<T>; N]) -> X + 'static,
+    inputs: X,
+) -> [Var<T>; N]
+where
+    X: Vars + Outputs + 'static,
+    T: Float,
+{
     let given = flat(&inputs);
     let Some(first) = given.first() else {
         panic!("{name}: there are no inputs");
     };
     let tape = first.tape();
-    let closure = Closure::<X, _> {
+    let closure = Closure::<X, _, N> {
         name,
         dtype: T::DTYPE,
-        shape: shape.into(),
+        shapes: shapes.clone(),
         arrangement: inputs.arrangement(),
         forward,
     };
     let constant: Vec<AnyVar> = given.iter().map(|&x| tape.untracked(x)).collect();
     let value = tape.record(closure, &constant);
-    let rule: UserRule = Rc::new(move |variables, value, cotangent| {
+    let apart = move |packed: AnyVar| {
+        let parts = parts(packed, &shapes);
+        std::array::from_fn(|k| parts[k].assume())
+    };
+    let of_result = apart.clone();
+    let rule: UserRule = Rc::new(move |variables, values, cotangents| {
         let variables = arranged(&inputs, variables);
-        flat(&rule(variables, value.assume(), cotangent.assume())).to_vec()
+        flat(&rule(variables, apart(values), apart(cotangents))).to_vec()
     });
-    ruled(tape, rule, value, &given).assume()
+    of_result(ruled(tape, rule, value, &given))
 }
 
-/// A value computed by a closure.
-struct Closure<X: Outputs, F> {
+/// Values computed by a closure.
+struct Closure<X: Outputs, F, const N: usize> {
     name: &'static str,
     dtype: Dtype,
-    shape: Shape,
+    shapes: [Shape; N],
     arrangement: X::Arrangement,
     forward: F,
 }
 
-impl<X: Outputs, F> fmt::Debug for Closure<X, F> {
+impl<X: Outputs, F, const N: usize> fmt::Debug for Closure<X, F, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
 }
 
-impl<X, T, F> Operation for Closure<X, F>
+impl<X, T, F, const N: usize> Operation for Closure<X, F, N>
 where
     X: Outputs + 'static,
     T: Float,
-    F: Fn(X::Values) -> Result<Tensor<T>, String> + Send + Sync + 'static,
+    F: Fn(X::Values) -> Result<[Tensor<T>; N], String> + Send + Sync + 'static,
 {
     fn name(&self) -> &'static str {
         self.name
     }
 
     fn output(&self, _inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
-        Ok((self.dtype, self.shape.clone()))
+        Ok((self.dtype, packed_shape(&self.shapes)))
     }
 
     fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
@@ -109,22 +158,27 @@ where
                 <U as Element>::erase::<Tensors>(Tensor::from_parts(storage, layout))
             })
         });
-        let value = (self.forward)(values)?;
-        if *value.shape() != self.shape {
-            return Err(format!(
-                "the value has shape {}, but {} was announced",
-                value.shape(),
-                self.shape
-            ));
-        }
-        for (to, from) in output.elements::<T>().iter_mut().zip(value.iter()) {
-            *to = from;
+        let values = (self.forward)(values)?;
+        let mut rest = output.elements::<T>();
+        for (k, (value, shape)) in values.iter().zip(&self.shapes).enumerate() {
+            if value.shape() != shape {
+                let which = if N == 1 {
+                    "the value".to_string()
+                } else {
+                    format!("value {k}")
+                };
+                let given = value.shape();
+                return Err(format!(
+                    "{which} has shape {given}, but {shape} was announced"
+                ));
+            }
+            let (part, others) = rest.split_at_mut(shape.size());
+            rest = others;
+            part.iter_mut()
+                .zip(value.iter())
+                .for_each(|(to, from)| *to = from);
         }
         Ok(())
-    }
-
-    fn vjp(&self, pullback: &Pullback<'_>, _k: usize) -> AnyVar {
-        pullback.cotangent
     }
 
     fn is_differentiable(&self, _k: usize) -> bool {

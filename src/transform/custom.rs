@@ -1,6 +1,8 @@
 //! Gradients that users say themselves.
 
 use super::checkpoint::copied;
+use super::forward::assert_same_tape;
+use super::packed::{pack, parts, shapes_of};
 use super::vars::{Vars, arranged, flat};
 use super::vmap::finish;
 use crate::element::{Dtype, Float};
@@ -15,7 +17,8 @@ use std::rc::Rc;
 /// stable or cheaper, for a surrogate, or where the function only approximates what it stands for.
 ///
 /// `rule` maps the inputs, the value and the cotangent of the value to the cotangents of the inputs, in operations on variables. So
-/// the gradient can be differentiated again.
+/// the gradient can be differentiated again. A function of several results, of one floating-point type, gives them in any
+/// [arrangement](Vars), in which the rule has their cotangents: zeros for one that nothing depends on.
 ///
 /// ```
 /// use wengert::prelude::*;
@@ -30,14 +33,14 @@ use std::rc::Rc;
 /// ```
 ///
 /// # Panics
-/// If the function reads a tracked variable from outside, as its gradient would be cut off; wherever the function does. When a
+/// If results are not of one floating-point type; if the function reads a tracked variable from outside, as its gradient would be cut off; wherever the function does. When a
 /// derivative is taken: if a cotangent has not the shape of its input, or is of another tape.
 #[track_caller]
-pub fn custom_vjp<X: Vars + 'static, T: Float>(
-    f: impl FnOnce(X) -> Var<T>,
-    rule: impl Fn(X, Var<T>, Var<T>) -> X + 'static,
+pub fn custom_vjp<X: Vars + 'static, Y: Vars + 'static>(
+    f: impl FnOnce(X) -> Y,
+    rule: impl Fn(X, Y, Y) -> X + 'static,
     inputs: X,
-) -> Var<T> {
+) -> Y {
     let given = flat(&inputs);
     let Some(first) = given.first() else {
         return f(inputs);
@@ -45,9 +48,13 @@ pub fn custom_vjp<X: Vars + 'static, T: Float>(
     let tape = first.tape();
     let before = tape.len();
     let own: Vec<AnyVar> = given.iter().map(|&x| tape.untracked(x)).collect();
-    let output = f(arranged(&inputs, &own)).erase();
-    let is_tracked = |v: &AnyVar| tape.graph("custom_vjp").node(v.index).tracked;
-    if output.tape() == tape && is_tracked(&output) {
+    let outputs = f(arranged(&inputs, &own));
+    let several = flat(&outputs);
+    assert_same_tape("custom_vjp", &several, &own);
+    let Some(output) = pack("custom_vjp", &several) else {
+        return outputs;
+    };
+    if tape.graph("custom_vjp").node(output.index).tracked {
         let outside = Span::since(tape, before).outside(tape, &own, &[output]);
         let read = outside
             .leaves
@@ -58,12 +65,15 @@ pub fn custom_vjp<X: Vars + 'static, T: Float>(
             "custom_vjp: the function reads {read:?} from outside, whose gradient the rule does not give: make it an input"
         );
     }
-    let arrangement = inputs.clone();
+    let (arrangement, like, shapes) = (inputs.clone(), outputs.clone(), shapes_of(&several));
     let rule: UserRule = Rc::new(move |inputs, value, cotangent| {
         let inputs = arranged(&arrangement, inputs);
-        flat(&rule(inputs, value.assume(), cotangent.assume())).to_vec()
+        let [value, cotangent] =
+            [value, cotangent].map(|packed| arranged(&like, &parts(packed, &shapes)));
+        flat(&rule(inputs, value, cotangent)).to_vec()
     });
-    ruled(tape, rule, output, &given).assume()
+    let shapes = shapes_of(&several);
+    arranged(&outputs, &parts(ruled(tape, rule, output, &given), &shapes))
 }
 
 /// Records that cotangents of `output` go to `inputs` by a rule.
@@ -74,14 +84,17 @@ pub(super) fn ruled(tape: TapeRef, rule: UserRule, output: AnyVar, inputs: &[Any
         graph.rules.push(rule);
         graph.rules.len() - 1
     };
-    let read: Vec<AnyVar> = [output].into_iter().chain(inputs.iter().copied()).collect();
-    tape.record(Ruled { number }, &read)
+    let read: Vec<AnyVar> = inputs.iter().copied().chain([output]).collect();
+    let inputs = inputs.len();
+    tape.record(Ruled { number, inputs }, &read)
 }
 
-/// Input 0, whose cotangent goes to the other inputs by a rule of the tape.
+/// The last input, whose cotangent goes to the others by a rule of the tape.
 #[derive(Debug, PartialEq)]
 struct Ruled {
     number: usize,
+    /// How many others.
+    inputs: usize,
 }
 
 impl Operation for Ruled {
@@ -90,40 +103,39 @@ impl Operation for Ruled {
     }
 
     fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
-        Ok((inputs[0].0, inputs[0].1.clone()))
+        Ok((inputs[self.inputs].0, inputs[self.inputs].1.clone()))
     }
 
     fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
-        copied(&inputs[0], output)
+        copied(&inputs[self.inputs], output)
     }
 
     fn overwrites(&self) -> Option<usize> {
-        Some(0)
-    }
-
-    fn vjp(&self, _pullback: &Pullback<'_>, _k: usize) -> AnyVar {
-        unreachable!("all cotangents are given at once")
+        Some(self.inputs)
     }
 
     fn is_differentiable(&self, k: usize) -> bool {
-        k > 0
+        k < self.inputs
     }
 
     fn cotangents(&self, pullback: &Pullback<'_>, _wanted: &[bool]) -> Option<Vec<Option<AnyVar>>> {
         let rule = pullback.output.tape().graph("custom_vjp").rules[self.number].clone();
-        let found = rule(&pullback.inputs[1..], pullback.output, pullback.cotangent);
-        Some(
-            [None]
-                .into_iter()
-                .chain(found.into_iter().map(Some))
-                .collect(),
-        )
+        let inputs = &pullback.inputs[..self.inputs];
+        let found = rule(inputs, pullback.output, pullback.cotangent);
+        assert!(
+            found.len() == self.inputs,
+            "gradient: the rule of custom_vjp gave {} cotangents for {} inputs ({:?})",
+            found.len(),
+            self.inputs,
+            pullback.output
+        );
+        Some(found.into_iter().map(Some).chain([None]).collect())
     }
 
     fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
         let (tape, size) = (batch.inputs[0].tape(), batch.size());
         let one = tape.graph("custom_vjp").rules[self.number].clone();
-        let inputs: Vec<AnyVar> = (1..batch.len()).map(|k| batch.whole(k)).collect();
+        let inputs: Vec<AnyVar> = (0..self.inputs).map(|k| batch.whole(k)).collect();
         // The rule is one for each example: all inputs have the axis of the batch.
         let rule: UserRule = Rc::new(move |inputs, value, cotangent| {
             let tape = value.tape();
@@ -139,7 +151,7 @@ impl Operation for Ruled {
             let found = one(&inputs, value, cotangent);
             finish(tape, size, &pairs, &found).to_vec()
         });
-        Some(ruled(tape, rule, batch.whole(0), &inputs))
+        Some(ruled(tape, rule, batch.whole(self.inputs), &inputs))
     }
 
     fn reads(&self) -> Reads {

@@ -8,8 +8,10 @@ use super::gradient::{differentiable, pull_back_all};
 use super::vars::{Vars, arranged, flat};
 use crate::element::{Element, Float, with_dtype};
 use crate::op;
+use crate::shape::or_panic;
 use crate::tape::{AnyVar, Placeholder, TapeRef, Var};
 use smallvec::SmallVec;
+use std::panic::Location;
 
 /// A few variables.
 pub(super) type Several = SmallVec<[AnyVar; 4]>;
@@ -165,8 +167,10 @@ pub fn vjp<X: Vars, Y: Vars>(f: impl FnOnce(X) -> Y, inputs: X) -> (Y, impl Fn(Y
     let (own, result) = called("vjp", f, &inputs);
     let outputs = flat(&result);
     assert_same_tape("vjp", &outputs, &own);
+    let location = Location::caller();
     let pull_back = move |cotangents: Y| {
-        let pairs = paired("vjp", "cotangent", "value", &flat(&cotangents), &outputs);
+        let pairs = pairs("cotangent", "value", &flat(&cotangents), &outputs);
+        let pairs = or_panic_of("vjp", location, pairs);
         let found = pull_back_all(&pairs, &own);
         let found: Several = own
             .iter()
@@ -229,11 +233,12 @@ pub fn jvp<X: Vars, Y: Vars>(f: impl FnOnce(X) -> Y, inputs: X, tangents: X) -> 
 #[track_caller]
 pub fn linearize<X: Vars, Y: Vars>(f: impl FnOnce(X) -> Y, inputs: X) -> (Y, impl Fn(X) -> Y) {
     let (result, linear) = linear("linearize", f, &inputs);
-    let like = result.clone();
+    let (like, location) = (result.clone(), Location::caller());
     let given = flat(&inputs);
     let push = move |tangents: X| {
         let tangents = flat(&tangents);
-        paired("linearize", "tangent", "input", &tangents, &given);
+        let fits = pairs("tangent", "input", &tangents, &given);
+        or_panic_of("linearize", location, fits);
         arranged(&like, &linear.push(&tangents))
     };
     (result, push)
@@ -289,6 +294,9 @@ pub(super) fn transpose(
     pull_back_all(&pairs, &[cotangent])[0]
 }
 
+/// Values, each with what belongs to it.
+type Pairs = SmallVec<[(AnyVar, AnyVar); 4]>;
+
 /// Each value with what belongs to it; panics at the caller's line if the shapes do not agree.
 #[track_caller]
 pub(super) fn paired(
@@ -297,27 +305,41 @@ pub(super) fn paired(
     of: &str,
     given: &[AnyVar],
     values: &[AnyVar],
-) -> SmallVec<[(AnyVar, AnyVar); 4]> {
-    assert!(
-        given.len() == values.len(),
-        "{operation}: {} {what}s were given, one for each {of} makes {}",
-        given.len(),
-        values.len()
-    );
+) -> Pairs {
+    or_panic(operation, pairs(what, of, given, values))
+}
+
+/// As [`or_panic`], in a closure, which does not know the line of its caller: it says where it was made.
+fn or_panic_of<Y>(operation: &str, made: &Location<'_>, result: Result<Y, String>) -> Y {
+    match result {
+        Ok(found) => found,
+        Err(message) => panic!("{operation}: {message} (the function was made at {made})"),
+    }
+}
+
+/// Each value with what belongs to it, if the shapes agree.
+#[track_caller]
+fn pairs(what: &str, of: &str, given: &[AnyVar], values: &[AnyVar]) -> Result<Pairs, String> {
+    if given.len() != values.len() {
+        let (given, wanted) = (given.len(), values.len());
+        return Err(format!(
+            "{given} {what}s were given, one for each {of} makes {wanted}"
+        ));
+    }
     let mut pairs = SmallVec::new();
     for (k, (&value, &given)) in values.iter().zip(given).enumerate() {
         let (shape, wanted) = (given.shape(), value.shape());
-        assert!(
-            shape == wanted,
-            "{operation}: the {what} of {of} {k} has shape {shape}, the {of} {wanted}"
-        );
-        assert!(
-            given.tape() == value.tape(),
-            "{operation}: the variables are of two different tapes"
-        );
+        if shape != wanted {
+            return Err(format!(
+                "the {what} of {of} {k} has shape {shape}, the {of} {wanted}"
+            ));
+        }
+        if given.tape() != value.tape() {
+            return Err("the variables are of two different tapes".into());
+        }
         pairs.push((value, given));
     }
-    pairs
+    Ok(pairs)
 }
 
 /// A cotangent, or zeros where there is none.

@@ -91,6 +91,17 @@ impl Drop for Rebound {
 impl Parameters {
     /// The trainable parameters of a model on a tape, in the order of a visit.
     ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::transform::Parameters;
+    /// let model = Linear::<f32>::new(2, 1, &mut wengert::rng(0));
+    /// let tape = Tape::new();
+    /// let parameters = Parameters::on(&model, *tape);
+    /// let names: Vec<&str> = parameters.iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["weight", "bias"]);
+    /// assert_eq!(parameters.get(&model.weight).unwrap().shape(), Shape::from([1, 2]));
+    /// ```
+    ///
     /// # Panics
     /// If the tape was reset or dropped.
     #[track_caller]
@@ -109,6 +120,17 @@ impl Parameters {
     }
 
     /// Calls a function in which the parameters of the model are these variables.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::transform::Parameters;
+    /// let model = Linear::<f32>::new(2, 1, &mut wengert::rng(0));
+    /// let tape = Tape::new();
+    /// let zeros = Parameters::on(&model, *tape).map_each(|_, w| tape.full(w.shape(), 0.0f32).erase());
+    /// let x = tape.constant(&Tensor::from([1.0, 2.0]));
+    /// assert_eq!(zeros.bound(|| model.forward(x)).value(), Tensor::from([0.0]));
+    /// assert_ne!(model.forward(x).value(), Tensor::from([0.0]));
+    /// ```
     ///
     /// # Panics
     /// If the tape was reset or dropped; wherever the function does.

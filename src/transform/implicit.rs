@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::program::Fetch;
 use crate::tape::{AnyVar, Tape, TapeRef, UserRule, Var};
 use crate::tensor::Tensor;
+use std::panic::Location;
 use std::rc::Rc;
 
 /// A root of `residual(z, parameters) = 0`, found by a solver that knows nothing of derivatives, as a function of the parameters.
@@ -138,12 +139,11 @@ where
 /// let tape = Tape::new();
 /// let a = tape.leaf(&Tensor::from(2.0));
 /// let away = |z: Var, a: Var| z * a + 1.0;
+/// let line = line!() + 1;
 /// let error = FixedPoint::new().iterations(3).solve(away, &Tensor::from(0.0), a).unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::Convergence);
-/// assert_eq!(
-///     error.to_string(),
-///     "fixed_point: no convergence in 3 iterations: the last one changed the point by 4, more than 0.000008"
-/// );
+/// let said = "fixed_point: no convergence in 3 iterations: the last one changed the point by 4, more than 0.000008";
+/// assert!(error.to_string().starts_with(&format!("{said} (at {}:{line}:", file!())));
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FixedPoint {
@@ -173,6 +173,18 @@ impl FixedPoint {
     }
 
     /// The most iterations.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::transform::FixedPoint;
+    /// let tape = Tape::new();
+    /// let half = tape.leaf(&Tensor::from(0.5));
+    /// let shrink = |z: Var, half: Var| z * half;
+    /// let few = FixedPoint::new().iterations(2).solve(shrink, &Tensor::from(1.0), half);
+    /// assert!(few.is_err());
+    /// let rough = FixedPoint::new().iterations(2).tolerance(0.5);
+    /// assert!(rough.solve(shrink, &Tensor::from(1.0), half).is_ok());
+    /// ```
     pub fn iterations(mut self, iterations: usize) -> Self {
         self.iterations = iterations;
         self
@@ -242,8 +254,9 @@ impl FixedPoint {
         Err(Error::new(
             ErrorKind::Convergence,
             format!(
-                "fixed_point: no convergence in {} iterations: the last one changed the point by {change}, more than {limit}",
-                self.iterations
+                "fixed_point: no convergence in {} iterations: the last one changed the point by {change}, more than {limit} (at {})",
+                self.iterations,
+                Location::caller()
             ),
         ))
     }

@@ -15,6 +15,7 @@ mod jacobian;
 mod model;
 #[cfg(test)]
 mod model_tests;
+mod packed;
 mod parameters;
 mod scalar;
 mod scan;
@@ -26,7 +27,7 @@ mod vectorize;
 mod vmap;
 
 pub use checkpoint::checkpoint;
-pub use closure::custom_operation;
+pub use closure::{custom_multi_output, custom_operation};
 pub use custom::custom_vjp;
 pub use forward::{gradient, jvp, linearize, value_and_gradient, vjp};
 pub use functional::{ParameterValues, Parameters, per_example_gradients};

@@ -224,10 +224,6 @@ impl Operation for Scan {
         Ok(())
     }
 
-    fn vjp(&self, _pullback: &Pullback<'_>, _k: usize) -> AnyVar {
-        unreachable!("all cotangents are given at once")
-    }
-
     fn cotangents(&self, pullback: &Pullback<'_>, _wanted: &[bool]) -> Option<Vec<Option<AnyVar>>> {
         let (tape, body) = (pullback.output.tape(), &self.0);
         let back = ScanBack {
@@ -367,10 +363,6 @@ impl Operation for ScanBack {
             out[..state].copy_from_slice(&of_state);
         });
         Ok(())
-    }
-
-    fn vjp(&self, _pullback: &Pullback<'_>, _k: usize) -> AnyVar {
-        unreachable!("all cotangents are given at once")
     }
 
     /// Step by step: what the loop backwards computes is recorded as operations, and differentiated.

@@ -37,10 +37,6 @@ impl Operation for Solve {
         })
     }
 
-    fn vjp(&self, _pullback: &Pullback<'_>, _k: usize) -> AnyVar {
-        unreachable!("all cotangents are given at once")
-    }
-
     fn cotangents(&self, pullback: &Pullback<'_>, wanted: &[bool]) -> Option<Vec<Option<AnyVar>>> {
         // Both come from the solution of one adjoint system.
         with_float!(pullback.cotangent.dtype(), T => {

@@ -63,12 +63,29 @@ impl Vmap {
 
     /// The axis of each input that counts the examples, in the order of the arrangement; `None` for an input that all examples
     /// share. A negative axis counts from the last.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::transform::Vmap;
+    /// let tape = Tape::new();
+    /// let x = tape.constant(&Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// let sums = Vmap::new().inputs([Some(-1)]).apply(|column| column.sum(), x);
+    /// assert_eq!(sums.value(), Tensor::from([4.0, 6.0]));
+    /// ```
     pub fn inputs(mut self, axes: impl Into<Vec<Option<isize>>>) -> Self {
         self.inputs = Some(axes.into());
         self
     }
 
     /// The axis of every result that counts the examples. A negative axis counts from the last.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::transform::Vmap;
+    /// let tape = Tape::new();
+    /// let x = tape.constant(&Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]));
+    /// assert_eq!(Vmap::new().output(-1).apply(|row| row.exp(), x).shape(), Shape::from([3, 2]));
+    /// ```
     pub fn output(mut self, axis: isize) -> Self {
         self.output = axis;
         self

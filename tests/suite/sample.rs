@@ -3,7 +3,8 @@
 use proptest::test_runner::{Config, TestRunner};
 use rand::Rng;
 use rand::seq::SliceRandom;
-use wengert::op::table::{Domain, Row, Shapes};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use wengert::op::table::{Domain, Row, Shapes, rows};
 use wengert::{Float, Shape, Tensor, Var};
 
 /// Shapes of one, two and three operands that broadcast: ranks 0 to 4, both ways, axes of size 1
@@ -53,6 +54,28 @@ pub fn shapes(row: &Row) -> &'static [&'static [&'static [usize]]] {
         (Shapes::Broadcast, 3) => THREE,
         (Shapes::Broadcast, n) => panic!("{}: no shapes for {n} operands", row.name),
     }
+}
+
+/// Calls `test` for each row and each combination of shapes, and panics with all that it found.
+pub fn for_each(seed: u64, mut test: impl FnMut(&Row, &[&[usize]], u64) -> Result<(), String>) {
+    let mut faults = Vec::new();
+    for row in rows() {
+        for &shapes in shapes(&row) {
+            // A panic must not hide the other faults, nor which operation it was.
+            let outcome = catch_unwind(AssertUnwindSafe(|| test(&row, shapes, seed)));
+            match outcome {
+                Ok(Ok(())) => {}
+                Ok(Err(fault)) => faults.push(format!("{} of {shapes:?}: {fault}", row.name)),
+                Err(_) => faults.push(format!("{} of {shapes:?}: a panic", row.name)),
+            }
+        }
+    }
+    assert!(
+        faults.is_empty(),
+        "{} faults\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }
 
 /// Tensors for the inputs of a row.

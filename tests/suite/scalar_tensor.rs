@@ -420,3 +420,69 @@ fn the_check_of_numbers_reports_kinks_and_names() {
     });
     assert!(text.contains("not of order 3"), "{text}");
 }
+
+#[test]
+fn functions_of_numbers_go_through_every_transform() {
+    use super::transforms::close;
+    use wengert::transform::{checkpoint, hessian, hvp, jacobian, jvp, vmap};
+    type V = Var<f64>;
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::from([0.5, 1.5, -2.0]));
+    let v = tape.constant(&Tensor::from([1.0, -0.5, 2.0]));
+    let plain = |x: V| {
+        let x = x * x * x * (-x).exp();
+        let next = Var::concat(&[x.slice(0, 1..), x.slice(0, ..1)], 0);
+        Var::concat(&[(x / next).sin(), x.prod().unsqueeze(0)], 0)
+    };
+    let mapped = |x: V| x.map_scalar(Gamma).map_array(Ring, [4]);
+    let same = |what: &str, a: V, b: V| close(what, &a.value(), &b.value()).unwrap();
+    same("value", mapped(x), plain(x));
+    same("jvp", jvp(mapped, x, v).1, jvp(plain, x, v).1);
+    // Four rows by three columns: forward mode; with more of the input than of the result: reverse mode.
+    same("columns", jacobian(mapped, x), jacobian(plain, x));
+    same(
+        "rows",
+        jacobian(|x| mapped(x).slice(0, ..2), x),
+        jacobian(|x| plain(x).slice(0, ..2), x),
+    );
+    let (f, g) = (
+        |x: V| mapped(x).square().sum(),
+        |x: V| plain(x).square().sum(),
+    );
+    same("hvp", hvp(f, x, v), hvp(g, x, v));
+    same("hessian", hessian(f, x), hessian(g, x));
+    same(
+        "third",
+        jacobian(|x| hvp(f, x, v), x),
+        jacobian(|x| hvp(g, x, v), x),
+    );
+    let along = |h: fn(V) -> V, x: V| jvp(h, x, v).1;
+    same(
+        "forward over forward",
+        jvp(|x| along(|x| x.map_array(Ring, [4]), x), x, v).1,
+        jvp(
+            |x: V| {
+                let ring = |x: V| {
+                    let next = Var::concat(&[x.slice(0, 1..), x.slice(0, ..1)], 0);
+                    Var::concat(&[(x / next).sin(), x.prod().unsqueeze(0)], 0)
+                };
+                jvp(ring, x, v).1
+            },
+            x,
+            v,
+        )
+        .1,
+    );
+    let xs = tape.leaf(&Tensor::from([[0.5, 1.5, -2.0], [1.0, 2.0, 3.0]]));
+    same(
+        "vmap",
+        vmap(|x| hvp(f, x, v), xs),
+        vmap(|x| hvp(g, x, v), xs),
+    );
+    same(
+        "vmap of jvp",
+        vmap(|x| jvp(mapped, x, v).1, xs),
+        vmap(|x| jvp(plain, x, v).1, xs),
+    );
+    same("checkpoint", hvp(|x| checkpoint(f, x), x, v), hvp(g, x, v));
+}

@@ -1,8 +1,7 @@
 //! Every row of the table of operations: gradients, executors, layouts of the inputs, precision.
 
-use super::sample::{cotangent, draw, inputs, narrowest, pull, same_bits, shapes};
+use super::sample::{self, cotangent, draw, inputs, narrowest, pull, same_bits, shapes};
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use wengert::check::{Check, Failure, Report};
 use wengert::op::table::{Domain, Row, rows};
 use wengert::{Tape, Tensor, Var, rng};
@@ -22,28 +21,11 @@ fn check(
     }
 }
 
-/// Calls `test` for each row and each combination of shapes, and panics with all that it found.
+/// Calls `test` for each row, with inputs of each combination of shapes.
 fn for_each(seed: u64, mut test: impl FnMut(&Row, Vec<Tensor<f64>>) -> Result<(), String>) {
-    let mut faults = Vec::new();
-    for row in rows() {
-        for &shapes in shapes(&row) {
-            let mut rng = rng(seed);
-            let inputs = inputs(&row, shapes, &mut rng);
-            // A panic must not hide the other faults, nor which operation it was.
-            let outcome = catch_unwind(AssertUnwindSafe(|| test(&row, inputs)));
-            match outcome {
-                Ok(Ok(())) => {}
-                Ok(Err(fault)) => faults.push(format!("{} of {shapes:?}: {fault}", row.name)),
-                Err(_) => faults.push(format!("{} of {shapes:?}: a panic", row.name)),
-            }
-        }
-    }
-    assert!(
-        faults.is_empty(),
-        "{} faults\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
+    sample::for_each(seed, |row, shapes, seed| {
+        test(row, inputs(row, shapes, &mut rng(seed)))
+    });
 }
 
 /// The smallest inputs of a row that have elements, for what is too slow for all of them.

@@ -1,31 +1,9 @@
 //! Transforms on every row of the table of operations, and against closed forms.
 
-use super::sample::{cotangent, inputs, pull, same_bits, shapes};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use wengert::op::table::{Row, rows};
+use super::sample::{cotangent, for_each, inputs, pull, same_bits};
+use wengert::op::table::Row;
 use wengert::transform::{Vmap, gradient, hessian, hvp, jacobian, jvp, linearize, vjp, vmap};
 use wengert::{Float, Shape, Tape, Tensor, Var, rng};
-
-/// Calls `test` for each row and each combination of shapes, and panics with all that it found.
-fn for_each(seed: u64, mut test: impl FnMut(&Row, &[&[usize]], u64) -> Result<(), String>) {
-    let mut faults = Vec::new();
-    for row in rows() {
-        for &shapes in shapes(&row) {
-            let outcome = catch_unwind(AssertUnwindSafe(|| test(&row, shapes, seed)));
-            match outcome {
-                Ok(Ok(())) => {}
-                Ok(Err(fault)) => faults.push(format!("{} of {shapes:?}: {fault}", row.name)),
-                Err(_) => faults.push(format!("{} of {shapes:?}: a panic", row.name)),
-            }
-        }
-    }
-    assert!(
-        faults.is_empty(),
-        "{} faults\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
-}
 
 /// Whether two tensors agree but for rounding.
 pub fn close(what: &str, a: &Tensor<f64>, b: &Tensor<f64>) -> Result<(), String> {

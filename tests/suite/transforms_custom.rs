@@ -47,7 +47,7 @@ fn a_rule_that_does_not_fit_is_named() {
     let here = format!("{}:{line}", file!());
     assert!(
         panic.message.starts_with(
-            "gradient: the rule of custom_vjp gave shape [0] as the cotangent of input 1, which is f32[2] (recorded at "
+            "gradient: the rule of custom_vjp gave shape [0] as the cotangent of input 0, which is f32[2] (recorded at "
         ),
         "{}",
         panic.message

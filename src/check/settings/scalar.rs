@@ -1,11 +1,10 @@
 //! Functions of numbers, checked.
 
 use super::super::difference::{Change, Precision, derivative};
+use super::super::problem::{chosen, numbers};
 use super::super::report::{Comparison, Failure, Method, Report};
 use super::{Check, doubt};
-use crate::random::rng;
 use crate::scalar::{self, Curved, Dual, Scalar};
-use rand::Rng;
 
 /// The value of a [`Curved`] number, which carries tangents.
 type Number = Dual<f64, 4>;
@@ -48,35 +47,16 @@ pub fn scalar(f: impl Fn(&[Curved<f64>]) -> Curved<f64>, x: &[f64]) -> Result<Re
     Check::default().scalar(f, x)
 }
 
-/// Numbers from 0.5 to 1.5 of either sign, so that none vanishes.
-fn weights(n: usize, seed: u64) -> Vec<f64> {
-    let mut rng = rng(seed);
-    let mut weight = || {
-        let bits = rng.next_u64();
-        let magnitude = 0.5 + (bits >> 11) as f64 / (1u64 << 53) as f64;
-        if bits & 1 == 0 { magnitude } else { -magnitude }
-    };
-    (0..n).map(|_| weight()).collect()
-}
-
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// How a weighted sum changes.
 fn change(weights: &[f64], to: &[f64], from: &[f64]) -> Change {
-    let mut change = Change {
-        sum: 0.0,
-        magnitude: 0.0,
-    };
-    for (w, (a, b)) in weights.iter().zip(to.iter().zip(from)) {
-        // What did not change adds nothing, not even a rounding error.
-        if a != b {
-            change.sum += w * (a - b);
-            change.magnitude += w.abs() * (a.abs() + b.abs());
-        }
-    }
-    change
+    let pairs = weights.iter().zip(to.iter().zip(from));
+    pairs.fold(Change::NONE, |change, (&weight, (&to, &from))| {
+        change.and(weight, to, from)
+    })
 }
 
 /// Numbers with one tangent each.
@@ -118,7 +98,11 @@ impl Check {
             let found = gradient(&plain(x));
             found.into_iter().map(Dual::value).collect()
         };
-        let (w, v) = (weights(x.len(), 1), weights(x.len(), 2));
+        let weights = |seed| -> Vec<f64> {
+            let mut number = numbers(seed);
+            x.iter().map(|_| number()).collect()
+        };
+        let (w, v) = (weights(1), weights(2));
         let mut comparisons = Vec::new();
         let slope = gradient_at(x);
         let pushed = forward(&along(x, &v)).tangents()[0];
@@ -177,7 +161,7 @@ impl Check {
         });
         let here = level(x);
         let mut moved = x.to_vec();
-        for position in super::super::problem::chosen(x.len(), self.coordinates, 0) {
+        for position in chosen(x.len(), self.coordinates, 0) {
             let at = |x| {
                 moved[position] = x;
                 level(&moved)

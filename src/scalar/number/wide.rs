@@ -1,37 +1,46 @@
 //! The trait `Real` of a number type, with the functions of many numbers.
 
+/// Writes the items of [`Real`] that are the same for all number types.
+macro_rules! basics {
+    ($inner:ty) => {
+        type Plain = <$inner as Real>::Plain;
+        const LEVEL: usize = <$inner as Real>::LEVEL + 1;
+
+        #[inline]
+        fn plain(x: Self::Plain) -> Self {
+            Self::lift(<$inner as Real>::plain(x))
+        }
+        #[inline]
+        fn primal(self) -> Self::Plain {
+            self.observe(Question::Value);
+            self.inner().primal()
+        }
+        $crate::scalar::number::forward! {
+            erf() -> Self;
+            erfc() -> Self;
+            gamma() -> Self;
+            ln_gamma() -> Self;
+            polygamma(n: u32) -> Self;
+            sigmoid() -> Self;
+            softplus() -> Self;
+        }
+        #[inline]
+        fn is_exactly_zero(self) -> bool {
+            self.has_no_effect()
+        }
+        #[inline]
+        fn is_identical(self, other: Self) -> bool {
+            self.is_same(other)
+        }
+    };
+}
+pub(crate) use basics;
+
 /// Implements [`Real`] for a number type whose functions of many numbers are those of [`Number::wide`].
 macro_rules! real {
     ([$($generics:tt)*] $number:ty, $inner:ty) => {
         impl<$($generics)*> Real for $number {
-            type Plain = <$inner as Real>::Plain;
-            const LEVEL: usize = <$inner as Real>::LEVEL + 1;
-
-            #[inline]
-            fn plain(x: Self::Plain) -> Self {
-                Self::lift(<$inner as Real>::plain(x))
-            }
-            #[inline]
-            fn primal(self) -> Self::Plain {
-                self.inner().primal()
-            }
-            $crate::scalar::number::forward! {
-                erf() -> Self;
-                erfc() -> Self;
-                gamma() -> Self;
-                ln_gamma() -> Self;
-                polygamma(n: u32) -> Self;
-                sigmoid() -> Self;
-                softplus() -> Self;
-            }
-            #[inline]
-            fn is_exactly_zero(self) -> bool {
-                self.has_no_effect()
-            }
-            #[inline]
-            fn is_identical(self, other: Self) -> bool {
-                self.is_same(other)
-            }
+            $crate::scalar::number::basics!($inner);
             #[inline]
             #[track_caller]
             fn dot_by(n: usize, pair: impl Fn(usize) -> (Self, Self)) -> Self {

@@ -1,7 +1,6 @@
 //! A function of many numbers, from a tensor to a tensor.
 
 use crate::element::{Dtype, Float};
-use crate::kernel::copy::copy_strided;
 use crate::scalar::{Plain, Real, Scalar, Tape};
 use crate::shape::Shape;
 use crate::tape::{AnyVar, Input, Operation, Output, Pullback, Reads, Var};
@@ -78,8 +77,8 @@ impl Sizes {
 
 /// A function, or what pulling back makes of it.
 ///
-/// Level 0 is the function `f(x)`. Level `n + 1` takes the input `z` of level `n` followed by a cotangent `u` of its output, and
-/// gives `J(z)^T u`. So each has one input and one output, and the rule of each is the next.
+/// Level 0 is the function `f(x)`. Level `n + 1` takes the input `z` of level `n` and a cotangent `u` of its output, and gives
+/// `J(z)^T u`; to the level above the two together are one input. So the rule of each level is the next.
 struct Level<F, T> {
     function: Arc<F>,
     level: usize,
@@ -159,11 +158,11 @@ impl<T: Float + Plain, F: ArrayFunction> Operation for Level<F, T> {
     }
 
     fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
-        let layout = inputs[0].layout();
-        let storage = inputs[0].storage::<T>();
-        let mut input = vec![T::ZERO; layout.shape().size()];
-        let (shape, strides, offset) = (layout.shape(), layout.strides(), layout.offset());
-        copy_strided(storage, shape, strides, offset, &mut input);
+        // A level above 0 has two inputs.
+        let mut input = inputs[0].elements::<T>();
+        for cotangent in &inputs[1..] {
+            input.to_mut().extend_from_slice(&cotangent.elements::<T>());
+        }
         let (f, sizes) = (&*self.function, self.sizes);
         let found = match self.level {
             0 => called(f, &input, sizes),
@@ -176,7 +175,7 @@ impl<T: Float + Plain, F: ArrayFunction> Operation for Level<F, T> {
         Ok(())
     }
 
-    fn vjp(&self, pullback: &Pullback<'_>, _k: usize) -> AnyVar {
+    fn vjp(&self, pullback: &Pullback<'_>, k: usize) -> AnyVar {
         assert!(
             self.level < HIGHEST,
             "{}: derivatives up to order {HIGHEST} can be computed, and another was asked of {:?}",
@@ -189,8 +188,21 @@ impl<T: Float + Plain, F: ArrayFunction> Operation for Level<F, T> {
             sizes: self.sizes,
             element: PhantomData::<fn() -> T>,
         };
-        let input = Var::concat(&[pullback.input::<T>(0), pullback.cotangent()], 0);
-        input.tape().record(pulled, &[input.erase()])
+        let (z, tape) = (pullback.input::<T>(0), pullback.cotangent.tape());
+        let next = |input: Var<T>| {
+            let found = tape.record(pulled, &[input.erase(), pullback.cotangent]);
+            found.typed::<T>()
+        };
+        if self.level == 0 {
+            return next(z).erase();
+        }
+        let (u, len) = (pullback.input::<T>(1), z.shape()[0] as isize);
+        if k == 0 {
+            return next(Var::concat(&[z, u], 0)).slice(0, ..len).erase();
+        }
+        // Linear in `u`: the derivative does not depend on it, and forward mode asks for it where `u` has no value.
+        let none = tape.full(u.shape(), T::ZERO);
+        next(Var::concat(&[z, none], 0)).slice(0, len..).erase()
     }
 
     fn reads(&self) -> Reads {
@@ -236,8 +248,8 @@ impl<T: Float + Plain> Var<T> {
     /// ```
     ///
     /// # Derivative
-    /// By reverse mode on a [`scalar::Tape`](crate::scalar::Tape), as one node again, up to order 4. At kinks it is
-    /// that of [`Scalar`].
+    /// By reverse mode on a [`scalar::Tape`](crate::scalar::Tape), as one node again, up to order 4, of
+    /// which a derivative by forward mode takes two. At kinks it is that of [`Scalar`].
     ///
     /// # Panics
     /// If a derivative of higher order is recorded, with the line of the function; if the tape was reset or dropped. When

@@ -1,7 +1,6 @@
 //! A function of one number, of each element of a tensor.
 
 use crate::element::{Dtype, Float};
-use crate::kernel::copy::copy_strided;
 use crate::scalar::{Dual, Plain, Real, Taylor};
 use crate::shape::Shape;
 use crate::tape::{AnyVar, Input, Operation, Output, Pullback, Reads, Var};
@@ -166,15 +165,8 @@ impl<T: Float + Plain, D: Derivatives<T>> Operation for Map<D, T> {
     }
 
     fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
-        let layout = inputs[0].layout();
         let out = output.elements::<T>();
-        copy_strided(
-            inputs[0].storage::<T>(),
-            layout.shape(),
-            layout.strides(),
-            layout.offset(),
-            out,
-        );
+        inputs[0].copy_to(out);
         self.function.differentiate(self.order, out);
         Ok(())
     }

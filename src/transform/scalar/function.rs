@@ -1,5 +1,6 @@
 //! A function of tensors that scalars pass through.
 
+use super::super::forward::{jvp, vjp};
 use crate::element::Float;
 use crate::error::Error;
 use crate::program::{Input, Program};
@@ -60,27 +61,11 @@ struct Programs<T: Float + Plain> {
     curved: OnceLock<Recorded<T>>,
 }
 
-/// `J(x)^T u` where `y = f(x)`.
-fn pull<T: Float>(y: Var<T>, x: Var<T>, u: Var<T>) -> Var<T> {
-    let [found] = y.vjp(u, [x]);
-    found.unwrap_or_else(|| x.tape().full(x.shape(), T::ZERO))
-}
-
-/// How `y` changes where each `x` changes by its `v`: the product `J^T c` is linear in `c`, so the derivative of `<J^T c, v>`
-/// by `c` is `J v`.
-fn push<T: Float>(y: Var<T>, pairs: &[(Var<T>, Var<T>)]) -> Var<T> {
-    let tape = y.tape();
-    let cotangent = tape.leaf(&Tensor::<T>::ones(y.shape()));
-    let zero = || tape.full(y.shape(), T::ZERO);
-    let along = pairs.iter().filter_map(|&(x, v)| {
-        let [found] = y.vjp(cotangent, [x]);
-        Some((found? * v).sum())
-    });
-    let Some(along) = along.reduce(|a, b| a + b) else {
-        return zero();
-    };
-    let [found] = along.vjp(tape.number(T::ONE), [cotangent]);
-    found.unwrap_or_else(zero)
+/// `J(x)^T u`.
+#[track_caller]
+fn pull<T: Float>(f: &Function<T>, x: Var<T>, u: Var<T>) -> Var<T> {
+    let (_, pull_back) = vjp(f, x);
+    pull_back(u)
 }
 
 #[track_caller]
@@ -127,18 +112,16 @@ impl<T: Float + Plain> Programs<T> {
     #[track_caller]
     fn pulled(&self, x: Vec<T>, u: Vec<T>) -> Vec<T> {
         let (shape, outputs) = (&self.shape, &self.outputs);
-        let program = self.derivative(&self.pulled, &[shape, outputs], |f, z| {
-            pull(f(z[0]), z[0], z[1])
-        });
+        let shapes = [shape, outputs];
+        let program = self.derivative(&self.pulled, &shapes, |f, z| pull(f, z[0], z[1]));
         self.run(program, &[(shape, x), (outputs, u)])
     }
 
     #[track_caller]
     fn pushed(&self, x: Vec<T>, v: Vec<T>) -> Vec<T> {
         let shape = &self.shape;
-        let program = self.derivative(&self.pushed, &[shape, shape], |f, z| {
-            push(f(z[0]), &[(z[0], z[1])])
-        });
+        let shapes = [shape, shape];
+        let program = self.derivative(&self.pushed, &shapes, |f, z| jvp(f, z[0], z[1]).1);
         self.run(program, &[(shape, x), (shape, v)])
     }
 
@@ -147,8 +130,8 @@ impl<T: Float + Plain> Programs<T> {
         let (shape, outputs) = (&self.shape, &self.outputs);
         let shapes = [shape, outputs, shape, outputs];
         let program = self.derivative(&self.curved, &shapes, |f, z| {
-            let gradient = pull(f(z[0]), z[0], z[1]);
-            push(gradient, &[(z[0], z[2]), (z[1], z[3])])
+            let gradient = |[x, u]: [Var<T>; 2]| pull(f, x, u);
+            jvp(gradient, [z[0], z[1]], [z[2], z[3]]).1
         });
         let inputs = [(shape, x), (outputs, u), (shape, v), (outputs, w)];
         self.run(program, &inputs)

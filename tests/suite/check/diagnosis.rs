@@ -72,31 +72,48 @@ fn each_kind_of_cut_is_named_with_its_line() {
     assert!(text.contains("\n4: reached, but not every way\n"), "{text}");
 }
 
-#[test]
-fn a_cut_within_a_layer_is_seen() {
-    struct Gate(Param<f64>);
-    wengert::module!(Gate { 0 });
-    impl Layer<f64> for Gate {
-        // All of it is recorded at the line that calls it.
-        fn forward(&self, x: Var<f64>) -> Var<f64> {
-            x * self.0.on(x.tape()).sigmoid().stop_gradient()
-        }
+#[derive(Clone, Debug)]
+struct Gate(Param<f64>);
+wengert::module!(Gate { 0 });
+/// The line of the cut within the layer.
+const GATED: u32 = line!() + 3;
+impl Layer<f64> for Gate {
+    fn forward(&self, x: Var<f64>) -> Var<f64> {
+        x * self.0.on(x.tape()).sigmoid().stop_gradient()
     }
+}
+
+#[test]
+fn a_cut_within_a_layer_is_seen_at_its_line_there() {
     let gate = Gate(parameter(1.0));
-    let found = check::reachability(&gate, |gate, tape| {
-        gate.forward(tape.constant(&Tensor::ones([2]))).sum()
+    let ones = Tensor::ones([2]);
+    let cut_of = |found: Result<check::Reachability, check::Unreachable>| {
+        let error = found.unwrap_err();
+        let cuts = error.reachability().parameters()[0].cuts();
+        assert_eq!(cuts.len(), 1, "{error}");
+        assert_eq!(cuts[0].operation(), "stop_gradient");
+        cuts[0].location()
+    };
+    let alone = check::reachability(&gate, |gate, tape| gate.forward(tape.constant(&ones)).sum());
+    assert_eq!(cut_of(alone).line(), GATED);
+    let boxed: Box<dyn Layer<f64>> = Box::new(gate.clone());
+    let tape = Tape::new();
+    boxed.forward(tape.constant(&ones));
+    assert!(tape.to_string().contains(&format!("diagnosis.rs:{GATED}")));
+    let model = Sequential::new().then(gate.clone()).then(activation::Relu);
+    let within = check::reachability(&model, |model, tape| {
+        model.forward(tape.constant(&ones)).sum()
     });
-    let error = found.unwrap_err();
-    let cuts = error.reachability().parameters()[0].cuts();
-    assert_eq!(cuts.len(), 1, "{error}");
-    assert_eq!(cuts[0].operation(), "stop_gradient");
+    assert_eq!(cut_of(within).line(), GATED);
+    // The layers of the crate record at the line that calls them, through a trait object too.
+    let tape = Tape::new();
+    let line = line!() + 1;
+    model.forward(tape.constant(&ones));
+    let text = tape.to_string();
+    let relu = text.lines().find(|line| line.contains("relu")).unwrap();
+    assert!(relu.ends_with(&format!("diagnosis.rs:{line}")), "{text}");
     let last = check::reachability(&gate, |gate, tape| gate.0.on(tape).sum().stop_gradient());
-    let error = last.unwrap_err();
-    assert_eq!(
-        error.reachability().parameters()[0].cuts().len(),
-        1,
-        "{error}"
-    );
+    assert!(cut_of(last).line() > line);
 }
 
 #[test]

@@ -226,6 +226,28 @@ fn a_kink_is_reported_as_such_neither_failing_nor_passing() {
 }
 
 #[test]
+fn where_the_second_derivative_jumps_the_first_is_no_kink() {
+    let bent: [&dyn Fn(Var<f64>) -> Var<f64>; 3] = [&|x| x.relu() * x, &|x| x.abs() * x, &|x| {
+        x.relu().square() - x * 3.0
+    }];
+    let x = Tensor::from([-0.5, 0.0, 0.25]);
+    for f in bent {
+        let report = check::gradients(|[x]| f(x), [&x]).unwrap();
+        let kinks: Vec<_> = report.kinks().map(|c| (c.order, c.index[0])).collect();
+        assert_eq!(kinks, [(2, 1)], "{report}");
+    }
+    // A slope that is wrong by little where it should vanish.
+    let wrong = |[x]: [Var<f64>; 1]| x.relu() * x + (x * 1e-5 - (x * 1e-5).stop_gradient());
+    let failure = Check::new().order(1).gradients(wrong, [&x]).unwrap_err();
+    let places: Vec<_> = failure
+        .report()
+        .failures()
+        .map(|c| c.index.clone())
+        .collect();
+    assert!(places.contains(&vec![1]), "{failure}");
+}
+
+#[test]
 fn ties_are_kinks_and_what_is_near_is_not() {
     let tied = Tensor::from([[1.0, 1.0, -2.0], [0.0, 0.5, 0.5]]);
     let report = Check::new()

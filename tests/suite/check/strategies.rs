@@ -72,9 +72,10 @@ fn shapes_and_pairs() {
     }
     let pair = check::broadcastable_tensors(0..=2, 1..4, -2.0..2.0);
     let (a, b) = simplest(pair, |(a, b)| a.iter().any(|x| x > 0.5) && b.len() > 1);
-    assert_eq!(
-        (a.iter().filter(|&x| x != 0.0).count(), b.len()),
-        (1, 2),
+    let nonzero: Vec<usize> = (0..a.len()).filter(|&i| a.to_vec()[i] != 0.0).collect();
+    // Elements keep their places while shapes shrink: as many are left as the place of the one that counts asks for.
+    assert!(
+        matches!(nonzero[..], [at] if (2..=2.max(at + 1)).contains(&b.len())),
         "{a:?} {b:?}"
     );
 }

@@ -1,23 +1,71 @@
 //! Derivatives at kinks, ties and the edges of domains.
 
-use wengert::scalar::{self, Dual, Real, Scalar, Tape};
+use wengert::scalar::{self, Dual, Patterned, Program, Real, Scalar, Tape, Taylor, Traced};
+
+/// One function at every type of number.
+struct Everywhere<'a> {
+    reverse: &'a dyn Fn(Scalar<f64>) -> Scalar<f64>,
+    forward: &'a dyn Fn(Dual<f64>) -> Dual<f64>,
+    taylor: &'a dyn Fn(Taylor<f64, 2>) -> Taylor<f64, 2>,
+    sparse: &'a dyn Fn(Patterned<f64>) -> Patterned<f64>,
+    replay: &'a dyn Fn(Traced<f64>) -> Traced<f64>,
+    nested: &'a dyn Fn(Dual<Scalar<f64>>) -> Dual<Scalar<f64>>,
+}
+
+macro_rules! everywhere {
+    ($f:expr) => {
+        Everywhere {
+            reverse: &$f,
+            forward: &$f,
+            taylor: &$f,
+            sparse: &$f,
+            replay: &$f,
+            nested: &$f,
+        }
+    };
+}
+
+impl Everywhere<'_> {
+    /// The derivative at a point, by all of them.
+    fn derivatives(&self, x: f64) -> [(&'static str, f64); 6] {
+        let mut replayed = [0.0];
+        let mut program = Program::record(|x| vec![(self.replay)(x[0])], &[x]);
+        program.vjp_into(&[x], &[1.0], &mut replayed).unwrap();
+        let (_, sparse) = scalar::jacobian_sparse(|x| vec![(self.sparse)(x[0])], &[x]);
+        let constant = Scalar::constant(x);
+        [
+            (
+                "reverse",
+                scalar::gradient(|x| (self.reverse)(x[0]), &[x]).1[0],
+            ),
+            ("forward", scalar::derivative(self.forward, x).1),
+            (
+                "taylor",
+                scalar::taylor(|x| (self.taylor)(x[0]), &[x], &[1.0])[1],
+            ),
+            ("sparse", sparse.to_dense()[0]),
+            ("replay", replayed[0]),
+            (
+                "nested",
+                (self.nested)(Dual::variable(constant)).tangent().value(),
+            ),
+        ]
+    }
+}
 
 #[test]
 fn derivatives_at_the_edges() {
     let inf = f64::INFINITY;
-    let d =
-        |f: fn(Scalar<f64>) -> Scalar<f64>, g: fn(Dual<f64>) -> Dual<f64>, x: f64, wanted: f64| {
-            let reverse = scalar::gradient(|x| f(x[0]), &[x]).1[0];
-            let forward = scalar::derivative(g, x).1;
-            for found in [reverse, forward] {
-                assert!(
-                    found == wanted || found.is_nan() && wanted.is_nan(),
-                    "at {x}: {found}, not {wanted}"
-                );
+    let mut faults = Vec::new();
+    let mut d = |f: Everywhere, what: &str, x: f64, wanted: f64| {
+        for (by, found) in f.derivatives(x) {
+            if found != wanted && !(found.is_nan() && wanted.is_nan()) {
+                faults.push(format!("{by}: {what} at {x}: {found}, not {wanted}"));
             }
-        };
+        }
+    };
     macro_rules! edges {
-        ($($f:expr, $at:expr => $wanted:expr;)*) => { $(d($f, $f, $at, $wanted);)* };
+        ($($f:expr, $at:expr => $wanted:expr;)*) => { $(d(everywhere!($f), stringify!($f), $at, $wanted);)* };
     }
     edges! {
         |x| x.sqrt(), 0.0 => inf;
@@ -61,6 +109,20 @@ fn derivatives_at_the_edges() {
         |x| x % 2.0, 4.0 => 1.0;
         |x| 7.5 % x, 2.0 => -3.0;
         |x| x.min(0.0.into()), 0.0 => 0.5;
+        |x| x * x.recip(), 2.0 => 0.0;
+        |x| x.max(1.0.into()) - x.min(1.0.into()), 1.0 => 0.0;
+        |x| x.powi(i32::MIN), 1.0 => f64::from(i32::MIN);
+        |x| x.powi(3), 0.0 => 0.0;
+        |x| x.powf(1.0.into()), 0.0 => 1.0;
+        |x| x.abs().sqrt(), 4.0 => 0.25;
+        |x| x.clamp(0.0.into(), 1.0.into()), -1.5 => 0.0;
+        |x| x.copysign(x), -2.0 => 1.0;
+        |x| x.rem_euclid_like(), 5.0 => 1.0;
+        |x| scalar::polynomial(&[1.0.into(), 2.0.into()], x), inf => 2.0;
+        |x| scalar::norm(&[x]), 0.0 => 0.0;
+        |x| scalar::sum(&[x; 0]) + x, 1.0 => 1.0;
+        |x| [x, x].into_iter().sum(), 1.0 => 2.0;
+        |x| [x, x, x].into_iter().product(), 2.0 => 12.0;
         |x| x.log2(), 0.0 => inf;
         |x| x.log10(), 0.0 => inf;
         |x| x.asin(), -1.0 => inf;
@@ -74,21 +136,28 @@ fn derivatives_at_the_edges() {
         |x| x.tanh(), -inf => 0.0;
         |x| x.erf(), inf => 0.0;
         |x| x.softplus(), -1000.0 => 0.0;
-        |x| x.sqrt() * 0.0, 0.0 => f64::NAN;
+        |x| x * 3.0, inf => 3.0;
+        |x| 3.0 - x, -inf => -1.0;
         |x| x.abs() * x.abs(), 0.0 => 0.0;
         |x| x.sin(), inf => f64::NAN;
         |x| x.atan2(0.0.into()), 0.0 => f64::NAN;
         |x| x + (x * 0.0).into_constant_zero().sqrt(), 2.0 => 1.0;
     }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 trait IntoConstantZero {
     fn into_constant_zero(self) -> Self;
+    fn rem_euclid_like(self) -> Self;
 }
 
 impl<S: Real> IntoConstantZero for S {
     fn into_constant_zero(self) -> S {
         S::zero()
+    }
+    fn rem_euclid_like(self) -> S {
+        let three = S::from(3.0).unwrap();
+        self - (self / three).floor() * three
     }
 }
 
@@ -146,5 +215,55 @@ fn operations_on_two_numbers_at_their_edges() {
         |x, y| scalar::log_sum_exp(&[x, y]), [f64::NEG_INFINITY, 1.0] => [0.0, 1.0];
         |x, y| scalar::log_sum_exp(&[x, y]), [f64::NEG_INFINITY, f64::NEG_INFINITY] => [f64::NAN, f64::NAN];
         |x, y| scalar::log_sum_exp(&[x, y]), [inf, 1.0] => [f64::NAN, 0.0];
+    }
+}
+
+#[test]
+fn second_derivatives_at_the_edges() {
+    macro_rules! edges {
+        ($(|$a:ident, $b:ident| $f:expr, [$x:expr, $y:expr] => $wanted:expr;)*) => {
+            $({
+                let at = [$x, $y];
+                let wanted: [f64; 3] = $wanted;
+                let (_, _, dense) = scalar::hessian(|x| { let ($a, $b) = (x[0], x[1]); $f }, &at);
+                let (_, _, sparse) = scalar::hessian_sparse(|x| { let ($a, $b) = (x[0], x[1]); $f }, &at);
+                let sparse = sparse.to_dense();
+                let [by_x, by_y] = [[1.0, 0.0], [0.0, 1.0]].map(|direction| {
+                    scalar::taylor::<f64, 3>(|x| { let ($a, $b) = (x[0], x[1]); $f }, &at, &direction)[2]
+                });
+                let all = [
+                    ("dense", [dense[0], dense[1], dense[3]]),
+                    ("sparse", [sparse[0], sparse[1], sparse[3]]),
+                    ("taylor", [by_x, wanted[1], by_y]),
+                ];
+                for (by, found) in all {
+                    let same = found.iter().zip(&wanted).all(|(a, b)| a == b || a.is_nan() && b.is_nan());
+                    assert!(same, "{by}: {} at {at:?}: {found:?}, not {wanted:?}", stringify!($f));
+                }
+            })*
+        };
+    }
+    edges! {
+        |x, _y| x.powi(0), [0.0, 0.0] => [0.0, 0.0, 0.0];
+        |x, _y| x.powi(1), [0.0, 0.0] => [0.0, 0.0, 0.0];
+        |x, _y| x.powi(2), [0.0, 0.0] => [2.0, 0.0, 0.0];
+        |x, _y| x.powi(3), [0.0, 0.0] => [0.0, 0.0, 0.0];
+        |x, _y| x.powf(Real::plain(2.0)), [0.0, 0.0] => [2.0, 0.0, 0.0];
+        |x, _y| x.powf(Real::plain(1.0)), [0.0, 0.0] => [0.0, 0.0, 0.0];
+        |x, _y| x.powf(Real::plain(0.0)), [0.0, 0.0] => [0.0, 0.0, 0.0];
+        |x, _y| x.powf(Real::plain(3.0)), [-2.0, 0.0] => [-12.0, 0.0, 0.0];
+        |x, y| x * y, [0.0, 0.0] => [0.0, 1.0, 0.0];
+        |x, y| x.hypot(y), [0.0, 0.0] => [0.0, 0.0, 0.0];
+        |x, y| scalar::norm(&[x, y]), [0.0, 0.0] => [0.0, 0.0, 0.0];
+        |x, y| x.max(y), [1.0, 1.0] => [0.0, 0.0, 0.0];
+        |x, y| x.abs() * y.abs(), [0.0, 0.0] => [0.0, 0.0, 0.0];
+        |x, y| x.abs() * y, [-2.0, 3.0] => [0.0, -1.0, 0.0];
+        |x, y| x % y, [7.5, 2.0] => [0.0, 0.0, 0.0];
+        |x, y| x.abs_sub(y) * x, [3.0, 1.0] => [2.0, -1.0, 0.0];
+        |x, y| x.copysign(y) * x, [3.0, -1.0] => [-2.0, 0.0, 0.0];
+        |x, y| x + y, [0.0, 0.0] => [0.0, 0.0, 0.0];
+        |_x, _y| Real::plain(3.0), [1.0, 1.0] => [0.0, 0.0, 0.0];
+        |x, _y| x * x, [0.0, 0.0] => [2.0, 0.0, 0.0];
+        |x, y| scalar::dot(&[x, x, y], &[x, y, y]), [5.0, 7.0] => [2.0, 1.0, 2.0];
     }
 }

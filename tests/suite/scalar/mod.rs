@@ -5,6 +5,7 @@ mod edges;
 mod functions;
 mod many;
 mod memory;
+mod nothing;
 mod numbers;
 mod panics;
 mod recording;

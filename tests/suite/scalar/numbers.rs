@@ -1,7 +1,7 @@
 //! What the number types have: operators, traits, plain numbers on either side.
 
 use num_traits::Float;
-use wengert::scalar::{Dual, Real, Scalar, Tape};
+use wengert::scalar::{Dual, Patterned, Real, Scalar, Tape, Taylor, Traced};
 
 #[test]
 fn plain_numbers_stand_on_either_side_at_any_depth() {
@@ -123,7 +123,7 @@ where
     assert_eq!(num_traits::Signed::signum(&s(-3.0)).primal(), -1.0);
     assert!(num_traits::Signed::is_negative(&s(-3.0)) && num_traits::Signed::is_positive(&s(3.0)));
     assert_eq!(format!("{:.2} {}", s(1.0 / 3.0), s(-0.5)), "0.33 -0.5");
-    assert!(format!("{:?}", s(0.25)).contains("value: 0.25"));
+    assert!(format!("{:?}", s(0.25)).contains("0.25"));
     assert!(s(1.0) < s(2.0) && s(2.0) >= s(2.0) && s(f64::NAN) != s(f64::NAN));
     assert_eq!(s(f64::NAN).partial_cmp(&s(1.0)), None);
     assert_eq!(s(6.5).integer_decode(), 6.5_f64.integer_decode());
@@ -137,6 +137,11 @@ fn traits_are_those_of_plain_numbers() {
     check_traits::<Dual<f64, 3>>();
     check_traits::<Scalar<Dual<f64>>>();
     check_traits::<Dual<Scalar<Scalar<f64>>>>();
+    check_traits::<Taylor<f64, 3>>();
+    check_traits::<Taylor<Scalar<f64>, 1>>();
+    check_traits::<Patterned<Dual<f64>>>();
+    check_traits::<Traced<f64>>();
+    check_traits::<Scalar<Traced<f64>>>();
 }
 
 #[test]
