@@ -6,7 +6,7 @@
 //! dropped, or of another thread, does not match the tag in its slot.
 //!
 //! The tape recorded on last is *attached*: an operation on it looks at a copy of the slot at a fixed address, see
-//! [`recorder`]. A function of many numbers is a wide node, whose operands are in the nodes before it, see [`wide`]; a
+//! [`slots`]. A function of many numbers is a wide node, whose operands are in the nodes before it, see [`wide`]; a
 //! [`sweep`] goes back through one sequence of nodes.
 //!
 //! After 2^25 generations tags repeat. A stale scalar might then match, and its node index mean another node or none at
@@ -14,10 +14,10 @@
 
 mod forward;
 mod lent;
-mod recorder;
 mod recording;
 mod refusal;
 mod side;
+mod slots;
 mod sweep;
 mod tags;
 #[cfg(test)]
@@ -27,15 +27,19 @@ mod wide;
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::active::Scalar;
 use super::real::Real;
-pub(super) use recorder::{Ready, id};
-use recorder::{Slot, TABLE, attach, attached, detach};
+use super::table::Binary;
+use refusal::reused_tag;
 pub(super) use refusal::{check_in_debug, mixed};
 pub(super) use side::Rule;
 use side::{Call, Special};
+pub(super) use slots::id;
+use slots::{ATTACHED, Attached, LEVELS, Slot, TABLE, attach, detach};
+use sweep::{give, idle};
 use tags::{fresh_tag, slot_of_type};
 pub(super) use wide::{Recorded, record_wide};
 
@@ -120,6 +124,182 @@ impl<T: Real> fmt::Debug for Hold<T> {
             .field("tag", &self.tag.get())
             .finish()
     }
+}
+
+/// The place of tapes of `T`: for the time of one call, and not to be kept.
+#[inline(always)]
+fn attached<T: Real>() -> &'static Attached {
+    let places = ATTACHED.with(std::ptr::from_ref);
+    // SAFETY: it has no destructor and lives as long as the thread, which the reference does not leave: what it refers to
+    // cannot be shared with another thread.
+    let places = unsafe { &*places };
+    &places[T::LEVEL.min(LEVELS - 1)]
+}
+
+/// Records a node of two operands; its index.
+#[inline(always)]
+#[track_caller]
+fn record<T: Real>(operation: &'static str, tag: u32, operands: [u32; 2], partials: [T; 2]) -> u32 {
+    let at = attached::<T>();
+    if at.tag() != tag || at.next.get() >= at.limit.get() {
+        reserve_slowly::<T>(operation, tag, 1);
+    }
+    Ready(at, PhantomData).record(operands, partials) as u32
+}
+
+/// The attached tape, with room for one more node.
+pub(super) struct Ready<T>(&'static Attached, PhantomData<T>);
+
+impl<T: Real> Ready<T> {
+    /// The attached tape, if both operands are of it, and different nodes: of three comparisons.
+    #[inline(always)]
+    pub(super) fn for_pair(a: u64, b: u64) -> Option<Self> {
+        let at = attached::<T>();
+        let next = at.next.get();
+        let foreign = ((a ^ next) | (b ^ next)) >> 32 != 0;
+        (!foreign && a != b && next < at.limit.get()).then_some(Ready(at, PhantomData))
+    }
+
+    /// Makes ready what is not: the tape is not attached, or has no room. Panics if operands, neither of which is a constant,
+    /// are of two tapes.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn make(function: Binary, a: u64, b: u64) -> Self {
+        // Without a result: what an operation has at hand need not be saved on the usual way.
+        make_ready::<T>(function, a, b);
+        Ready(attached::<T>(), PhantomData)
+    }
+
+    /// Records a node of two operands; tag and node.
+    #[inline(always)]
+    pub(super) fn record(self, operands: [u32; 2], [first, second]: [T; 2]) -> u64 {
+        let next = self.0.next.get();
+        // SAFETY: tags are only given to tapes of `T` whose slot is of type `T`, and what is attached under a tag is a copy
+        // of that slot: `base` points to room for `capacity` nodes of `T`. There is room for one more, in whichever way this
+        // was made.
+        unsafe {
+            let base = self.0.base.get().cast::<Node<T>>();
+            base.add(next as u32 as usize).write(Node {
+                operands,
+                first,
+                second,
+            });
+        }
+        self.0.next.set(next + 1);
+        next
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn make_ready<T: Real>(function: Binary, a: u64, b: u64) {
+    let (a, b) = ((a >> 32) as u32, (b >> 32) as u32);
+    if a != b {
+        mixed(function.name(), a, b);
+    }
+    reserve_slowly::<T>(function.name(), a, 1);
+}
+
+/// Room for nodes after those of a tape. What is put there is not part of the tape until it is [committed](Room::commit).
+struct Room<T> {
+    place: *mut Node<T>,
+    size: usize,
+    filled: usize,
+    /// The index of the first node.
+    start: u32,
+    operation: &'static str,
+    tag: u32,
+}
+
+impl<T: Real> Room<T> {
+    /// Attaches the tape with this tag, with room for some more nodes.
+    #[inline(always)]
+    #[track_caller]
+    fn reserve(operation: &'static str, tag: u32, size: usize) -> Self {
+        let at = attached::<T>();
+        if at.tag() != tag || size > (at.capacity() - at.len()) as usize {
+            reserve_slowly::<T>(operation, tag, size);
+        }
+        Room {
+            // SAFETY: see `Ready::record`; `len` is at most the capacity.
+            place: unsafe { at.base.get().cast::<Node<T>>().add(at.len() as usize) },
+            size,
+            filled: 0,
+            start: at.len(),
+            operation,
+            tag,
+        }
+    }
+
+    /// Puts a node after those that were put here before.
+    #[inline(always)]
+    fn put(&mut self, operands: [u32; 2], [first, second]: [T; 2]) {
+        assert!(self.filled < self.size);
+        // SAFETY: as was just asserted. What computes the partial derivatives may record on tapes of other number types
+        // meanwhile; that does not move the nodes of this one.
+        unsafe {
+            self.place.add(self.filled).write(Node {
+                operands,
+                first,
+                second,
+            });
+        }
+        self.filled += 1;
+    }
+
+    /// The nodes put here.
+    fn nodes(&mut self) -> &mut [Node<T>] {
+        // SAFETY: as many were written, and nothing else refers to them: they are not part of the tape.
+        unsafe { std::slice::from_raw_parts_mut(self.place, self.filled) }
+    }
+
+    /// Makes the nodes part of the tape, of which some are entries of a wide one.
+    #[inline(always)]
+    #[track_caller]
+    fn commit(self, entries: u32) {
+        let at = attached::<T>();
+        // Partial derivatives of a type that shares the place may have been recorded meanwhile.
+        if at.tag() != self.tag {
+            attach::<T>(self.operation, self.tag);
+        }
+        at.commit(self.start + self.filled as u32, entries);
+    }
+}
+
+/// [`Room::reserve`] where there is no room or the tape is not attached.
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn reserve_slowly<T: Real>(operation: &'static str, tag: u32, more: usize) {
+    attach::<T>(operation, tag);
+    let at = attached::<T>();
+    let (len, capacity) = (at.len() as usize, at.capacity());
+    if more <= capacity as usize - len {
+        return;
+    }
+    let most = MAX_NODES as usize;
+    assert!(
+        more <= most - len,
+        "{operation}: a tape holds at most 2^32 - 2 nodes"
+    );
+    detach::<T>();
+    let wanted = (u64::from(capacity) * 2).clamp(1024, u64::from(MAX_NODES)) as usize;
+    let wanted = wanted.max(len + more);
+    TABLE.with(|table| {
+        let slot = &table[tag as usize % SLOTS];
+        // SAFETY: the arena lives as long as its tag is in the slot, and no other reference to it is held: references
+        // are made for the time of one call of this module that runs no foreign code.
+        let nodes = unsafe { &mut (*arena::<T>(tag).as_ptr()).nodes };
+        // SAFETY: the first `len` nodes are written, and `len <= capacity`. The length is only set for the time of the
+        // reallocation, which copies that many.
+        unsafe { nodes.set_len(len) };
+        nodes.reserve_exact(wanted - len);
+        slot.base.set(nodes.as_mut_ptr().cast());
+        slot.capacity.set(nodes.capacity().min(most) as u32);
+        nodes.clear();
+    });
+    attach::<T>(operation, tag);
 }
 
 /// The arena of a live tape. The caller has compared the tag.
@@ -271,4 +451,85 @@ impl<T: Real> Drop for Hold<T> {
         });
         drop(calls);
     }
+}
+
+/// Goes back over pairs, from the node before `end` on, whose adjoint is given: to the first node, or one that is not a
+/// pair. Where it ended, and the adjoint of the node before that.
+#[inline(always)]
+fn back_pairs<T: Real, const L: usize>(
+    nodes: &[Node<T>],
+    first: usize,
+    mut end: usize,
+    mut adjoint: [T; L],
+    adjoints: &mut [[T; L]],
+) -> (usize, [T; L]) {
+    assert!(end <= nodes.len() && nodes.len() == adjoints.len());
+    while end > first {
+        let k = end - 1;
+        // SAFETY: `end` only decreases from a value that was compared with the length.
+        let node = unsafe { nodes.get_unchecked(k) };
+        let (i, j) = (node.operands[0] as usize, node.operands[1] as usize);
+        // One comparison: a pair, and of earlier nodes.
+        if i.max(j) >= k {
+            break;
+        }
+        let below = k - 1;
+        end = k;
+        // What the result does not depend on must not turn an infinite partial into a NaN.
+        if idle(adjoint) {
+            // SAFETY: `below < k`, in range.
+            adjoint = unsafe { *adjoints.get_unchecked(below) };
+            continue;
+        }
+        // SAFETY: `i`, `j` and `below` are less than `k`, in range.
+        unsafe {
+            *adjoints.get_unchecked_mut(k) = [T::zero(); L];
+            let at = adjoints.get_unchecked_mut(i);
+            give(at, adjoint, node.first);
+            let by_first = *at;
+            let at = adjoints.get_unchecked_mut(j);
+            give(at, adjoint, node.second);
+            let by_second = *at;
+            adjoint = if j == below {
+                by_second
+            } else if i == below {
+                by_first
+            } else {
+                *adjoints.get_unchecked(below)
+            };
+        }
+    }
+    (end, adjoint)
+}
+
+/// Serves the operands of a wide node, which are in the entries before it; the index of the first of them.
+#[inline(always)]
+#[track_caller]
+fn back_wide<T: Real, const L: usize>(
+    nodes: &[Node<T>],
+    k: usize,
+    entries: usize,
+    adjoint: [T; L],
+    adjoints: &mut [[T; L]],
+) -> usize {
+    let Some(start) = k.checked_sub(entries) else {
+        reused_tag();
+    };
+    if idle(adjoint) {
+        return start;
+    }
+    // The last ones first, as the whole sweep goes through memory.
+    for node in nodes[start..k].iter().rev() {
+        let (i, j) = (node.operands[0] as usize, node.operands[1] as usize);
+        if i.max(j) > k {
+            reused_tag();
+        }
+        // SAFETY: `i` and `j` are at most `k`, in range.
+        unsafe {
+            give(adjoints.get_unchecked_mut(i), adjoint, node.first);
+            give(adjoints.get_unchecked_mut(j), adjoint, node.second);
+        }
+    }
+    adjoints[k] = [T::zero(); L];
+    start
 }

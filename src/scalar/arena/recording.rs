@@ -2,9 +2,8 @@
 
 use super::super::active::Scalar;
 use super::super::real::Real;
-use super::recorder::{attached, record, reserve};
 use super::side::{Call, Rule, Special};
-use super::{Hold, LEAF, Node, SPECIAL};
+use super::{Hold, LEAF, Node, Room, SPECIAL, record};
 
 impl<T: Real> Hold<T> {
     /// An empty buffer of handles, to be given back.
@@ -56,19 +55,12 @@ impl<T: Real> Hold<T> {
     /// Records variables; the node of the first, which the others follow.
     #[track_caller]
     pub(in crate::scalar) fn leaf_all(&self, values: &[T]) -> u32 {
-        let (start, place) = reserve::<T>("var", self.tag.get(), values.len());
-        for (i, &value) in values.iter().enumerate() {
-            // SAFETY: `reserve` made room for as many nodes, and copies of values record nothing.
-            unsafe {
-                place.add(i).write(Node {
-                    operands: [SPECIAL, LEAF],
-                    first: value,
-                    second: T::zero(),
-                });
-            }
+        let mut room = Room::reserve("var", self.tag.get(), values.len());
+        let (start, end) = (room.start, room.start + values.len() as u32);
+        for &value in values {
+            room.put([SPECIAL, LEAF], [value, T::zero()]);
         }
-        let end = start + values.len() as u32;
-        attached::<T>().commit(end, 0);
+        room.commit(0);
         let arena = self.arena();
         if start == arena.leaves {
             arena.leaves = end;

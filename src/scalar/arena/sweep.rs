@@ -1,10 +1,10 @@
 //! The sweep back.
 
 use super::super::real::Real;
-use super::recorder::{Slot, TABLE, detach};
 use super::refusal::reused_tag;
 use super::side::Side;
-use super::{Hold, Node, SLOTS, WIDE, check_idle};
+use super::slots::{Slot, TABLE, detach};
+use super::{Hold, Node, SLOTS, WIDE, back_pairs, back_wide, check_idle};
 
 /// Where a sweep starts: the node, and the adjoint.
 type Seed<T> = (u32, T);
@@ -134,7 +134,7 @@ fn back<T: Real, const L: usize>(
         let k = end - 1;
         let node = &nodes[k];
         end = if node.operands[0] == WIDE {
-            wide(nodes, k, node.operands[1] as usize, adjoint, adjoints)
+            back_wide(nodes, k, node.operands[1] as usize, adjoint, adjoints)
         } else {
             side.back(k, node, adjoints, &mut scratch);
             k
@@ -144,87 +144,6 @@ fn back<T: Real, const L: usize>(
         }
         adjoint = adjoints[end - 1];
     }
-}
-
-/// Goes back over pairs, from the node before `end` on, whose adjoint is given: to the first node, or one that is not a
-/// pair. Where it ended, and the adjoint of the node before that.
-#[inline(always)]
-fn back_pairs<T: Real, const L: usize>(
-    nodes: &[Node<T>],
-    first: usize,
-    mut end: usize,
-    mut adjoint: [T; L],
-    adjoints: &mut [[T; L]],
-) -> (usize, [T; L]) {
-    assert!(end <= nodes.len() && nodes.len() == adjoints.len());
-    while end > first {
-        let k = end - 1;
-        // SAFETY: `end` only decreases from a value that was compared with the length.
-        let node = unsafe { nodes.get_unchecked(k) };
-        let (i, j) = (node.operands[0] as usize, node.operands[1] as usize);
-        // One comparison: a pair, and of earlier nodes.
-        if i.max(j) >= k {
-            break;
-        }
-        let below = k - 1;
-        end = k;
-        // What the result does not depend on must not turn an infinite partial into a NaN.
-        if idle(adjoint) {
-            // SAFETY: `below < k`, in range.
-            adjoint = unsafe { *adjoints.get_unchecked(below) };
-            continue;
-        }
-        // SAFETY: `i`, `j` and `below` are less than `k`, in range.
-        unsafe {
-            *adjoints.get_unchecked_mut(k) = [T::zero(); L];
-            let at = adjoints.get_unchecked_mut(i);
-            give(at, adjoint, node.first);
-            let by_first = *at;
-            let at = adjoints.get_unchecked_mut(j);
-            give(at, adjoint, node.second);
-            let by_second = *at;
-            adjoint = if j == below {
-                by_second
-            } else if i == below {
-                by_first
-            } else {
-                *adjoints.get_unchecked(below)
-            };
-        }
-    }
-    (end, adjoint)
-}
-
-/// Serves the operands of a wide node, which are in the entries before it; the index of the first of them.
-#[inline(always)]
-#[track_caller]
-fn wide<T: Real, const L: usize>(
-    nodes: &[Node<T>],
-    k: usize,
-    entries: usize,
-    adjoint: [T; L],
-    adjoints: &mut [[T; L]],
-) -> usize {
-    let Some(start) = k.checked_sub(entries) else {
-        reused_tag();
-    };
-    if idle(adjoint) {
-        return start;
-    }
-    // The last ones first, as the whole sweep goes through memory.
-    for node in nodes[start..k].iter().rev() {
-        let (i, j) = (node.operands[0] as usize, node.operands[1] as usize);
-        if i.max(j) > k {
-            reused_tag();
-        }
-        // SAFETY: `i` and `j` are at most `k`, in range.
-        unsafe {
-            give(adjoints.get_unchecked_mut(i), adjoint, node.first);
-            give(adjoints.get_unchecked_mut(j), adjoint, node.second);
-        }
-    }
-    adjoints[k] = [T::zero(); L];
-    start
 }
 
 /// Gives the [`Side`] back, also if a rule panics.
