@@ -221,18 +221,30 @@ impl Check {
                 for position in problem.coordinates(input, self.coordinates) {
                     let derivative = reverse.as_ref().map_or(0.0, |r| r[position]);
                     let difference = problem.difference(below, input, position);
-                    let allowed = self.allowed(&precision, derivative, difference.value);
-                    comparisons.push(Comparison {
-                        reverse: derivative,
-                        reference: difference.value,
-                        tolerance: allowed + doubt(&difference, derivative),
-                        kink: difference.kink,
-                        ..compared(Method::Difference, index_of(position, &shape))
-                    });
+                    let place = compared(Method::Difference, index_of(position, &shape));
+                    comparisons.push(self.beside(&difference, derivative, &precision, place));
                 }
             }
         }
         comparisons
+    }
+
+    /// The comparison of a derivative by reverse mode with a difference, at a place.
+    fn beside(
+        &self,
+        difference: &Difference,
+        reverse: f64,
+        precision: &Precision,
+        place: Comparison,
+    ) -> Comparison {
+        let allowed = self.allowed(precision, reverse, difference.value);
+        Comparison {
+            reverse,
+            reference: difference.value,
+            tolerance: allowed + doubt(difference, reverse),
+            kink: difference.kink,
+            ..place
+        }
     }
 
     /// How far two numbers that should be the same may be apart.

@@ -3,7 +3,7 @@
 use super::super::difference::{Change, Precision, derivative};
 use super::super::problem::{chosen, numbers};
 use super::super::report::{Comparison, Failure, Method, Report};
-use super::{Check, doubt};
+use super::Check;
 use crate::scalar::{self, Curved, Dual, Scalar};
 
 /// The value of a [`Curved`] number, which carries tangents.
@@ -169,15 +169,8 @@ impl Check {
             let to = |to: &Vec<f64>, from: &Vec<f64>| change(weights, to, from);
             let difference = derivative(x[position], &precision, &here, at, to);
             moved[position] = x[position];
-            let derivative = reverse[position];
-            let allowed = self.allowed(&precision, derivative, difference.value);
-            comparisons.push(Comparison {
-                reverse: derivative,
-                reference: difference.value,
-                tolerance: allowed + doubt(&difference, derivative),
-                kink: difference.kink,
-                ..compared(Method::Difference, vec![position])
-            });
+            let place = compared(Method::Difference, vec![position]);
+            comparisons.push(self.beside(&difference, reverse[position], &precision, place));
         }
     }
 }

@@ -31,12 +31,8 @@ impl Tiny {
         assert_eq!(a.columns, b.rows);
         let needs = |of: &Matrix<'_, ()>| {
             let reach = |size: usize, stride: isize| (size - 1) as isize * stride;
-            let corners = [
-                0,
-                reach(of.rows, of.row_stride),
-                reach(of.columns, of.column_stride),
-            ];
-            let last = corners.iter().map(|&by| by.max(0)).sum::<isize>();
+            let last =
+                reach(of.rows, of.row_stride).max(0) + reach(of.columns, of.column_stride).max(0);
             of.offset.checked_add_signed(last)?.checked_add(1)
         };
         if a.rows * a.columns * b.columns == 0 || !is_tiny(&a, &b) {
