@@ -177,5 +177,6 @@ fn erfc_far<L: Instructions>(a: f64) -> f64 {
     let (square, square_lost) = two_product::<L>(a, a);
     let (p, k) = reduced_sum::<L, f64>(-square, -square_lost);
     let q_low = fma::<L, f64>(q_low, p, q_low);
-    (q + fma::<L, f64>(q, p, q_low)).scaled(k)
+    let (first, second) = f64::powers(k);
+    (q + fma::<L, f64>(q, p, q_low)) * first * second
 }

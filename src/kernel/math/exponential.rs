@@ -21,6 +21,15 @@ pub(super) trait Exponential: Real {
     fn softplus_tail<L: Instructions>(z: Self) -> Self;
 }
 
+/// The coefficients of `q` in `e^r = 1 + r + r^2 q(r)`.
+const EXP_F32: [f32; 5] = [
+    0.499_999_97,
+    0.166_665_39,
+    0.041_667_745,
+    0.008_367_14,
+    0.001_383_688_4,
+];
+
 impl Exponential for f32 {
     const OVERFLOWS: f32 = 89.0;
     const VANISHES: f32 = -104.0;
@@ -29,17 +38,8 @@ impl Exponential for f32 {
     const REDUCTION: u8 = 32;
     #[inline(always)]
     fn exp_tail<L: Instructions>(r: f32) -> f32 {
-        polynomial!(
-            L,
-            r,
-            [
-                0.499_999_97,
-                0.166_665_39,
-                0.041_667_745,
-                0.008_367_14,
-                0.001_383_688_4,
-            ]
-        )
+        let [c0, c1, c2, c3, c4] = EXP_F32;
+        polynomial!(L, r, [c0, c1, c2, c3, c4])
     }
     #[inline(always)]
     fn softplus_tail<L: Instructions>(z: f32) -> f32 {
@@ -127,7 +127,25 @@ pub(super) fn reduced<L: Instructions, T: Exponential>(x: T) -> (T, T::Exponent)
     (fma::<L, T>(r * r, T::exp_tail::<L>(r), r), k)
 }
 
-/// The same, and `k` as a number, with what the second step loses carried along.
+/// `p / 2` and `k` for which `e^-2a = 2^k (1 + p)`: with the factors in the coefficients.
+#[inline(always)]
+pub(super) fn reduced_back_f32<L: Instructions>(a: f32) -> (f32, u32) {
+    let (n, k) = a.nearest_exponent::<L>(-2.0 * f32::LOG2_E);
+    let u = fma::<L, f32>(n, 0.5 * f32::LN_2_HIGH, a);
+    let u = fma::<L, f32>(n, 0.5 * f32::LN_2_LOW, u);
+    let [c0, c1, c2, c3, c4] = EXP_F32;
+    let tail = polynomial!(L, u, [2.0 * c0, -4.0 * c1, 8.0 * c2, -16.0 * c3, 32.0 * c4]);
+    (fma::<L, f32>(u * u, tail, -u), k)
+}
+
+/// The same, with what the reduction loses carried along.
+#[inline(always)]
+pub(super) fn reduced_back_f64<L: Instructions>(a: f64) -> (f64, u64) {
+    let (p, k, _) = reduced_exactly::<L, f64>(-2.0 * a);
+    (0.5 * p, k)
+}
+
+/// The same as [`reduced`], and `k` as a number, with what the second step loses carried along.
 #[inline(always)]
 pub(super) fn reduced_exactly<L: Instructions, T: Exponential>(x: T) -> (T, T::Exponent, T) {
     let (r, lost, k, n) = remainder::<L, T>(x);
@@ -153,11 +171,18 @@ pub(super) fn reduced_sum<L: Instructions, T: Exponential>(x: T, rest: T) -> (T,
     (r + fma::<L, T>(r * r, T::exp_tail::<L>(r), lost), k)
 }
 
+/// `2^k (1 + p)`
+#[inline(always)]
+pub(super) fn grown<L: Instructions, T: Exponential>(p: T, k: T::Exponent) -> T {
+    let (first, second) = T::powers(k);
+    fma::<L, T>(first, p, first) * second
+}
+
 /// `e^(x + rest)` for a small `rest`.
 #[inline(always)]
 pub(super) fn exp_sum<L: Instructions, T: Exponential>(x: T, rest: T) -> T {
     let (p, k) = reduced_sum::<L, T>(x, rest);
-    (T::ONE + p).scaled(k)
+    grown::<L, T>(p, k)
 }
 
 /// `e^x`
@@ -165,7 +190,7 @@ pub(super) fn exp_sum<L: Instructions, T: Exponential>(x: T, rest: T) -> T {
 pub(super) fn exp<L: Instructions, T: Exponential>(x: T) -> T {
     let x = at_least(at_most(x, T::OVERFLOWS), T::VANISHES);
     let (p, k) = reduced::<L, T>(x);
-    (T::ONE + p).scaled(k)
+    grown::<L, T>(p, k)
 }
 
 /// `e^x - 1`
@@ -183,7 +208,7 @@ pub(super) fn expm1<L: Instructions, T: Exponential>(x: T) -> T {
 #[inline(always)]
 pub(super) fn sigmoid<L: Instructions, T: Exponential>(x: T) -> T {
     let a = at_least(at_most(-x, -T::VANISHES), T::SATURATES);
-    let (p, k, _) = reduced_exactly::<L, T>(a);
+    let (p, k) = reduced::<L, T>(a);
     // 1 + e^a = (1 + 2^k) + 2^k p, with what the first sum loses. All of it is divided by a power of 2, since 2^k may overflow
     // where the result does not yet vanish.
     let one = T::REDUCED;
@@ -197,7 +222,7 @@ pub(super) fn sigmoid<L: Instructions, T: Exponential>(x: T) -> T {
 #[inline(always)]
 pub(super) fn softplus<L: Instructions, T: Exponential>(x: T) -> T {
     let (p, k, _) = reduced_exactly::<L, T>(at_least(-x.magnitude(), T::VANISHES));
-    let f = (T::ONE + p).scaled(k);
+    let f = grown::<L, T>(p, k);
     // The logarithm as in `logarithm`, but as f is at most 1, without taking a power of 2 out.
     let s = f / (T::TWO + f);
     let z = s * s;

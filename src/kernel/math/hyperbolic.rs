@@ -1,6 +1,8 @@
 //! Hyperbolic functions and their inverses.
 
-use super::exponential::{Exponential, at_most, reduced};
+use super::exponential::{
+    Exponential, at_most, grown, reduced, reduced_back_f32, reduced_back_f64,
+};
 use super::logarithm::{ln_short, log1p, log1p_sum};
 use super::real::Real;
 use super::{fma, polynomial, select};
@@ -10,33 +12,20 @@ use crate::element::Instructions;
 pub(super) trait Hyperbolic: Exponential {
     /// From here on the hyperbolic tangent is 1.
     const SATURATED: Self;
-    /// Below this size the hyperbolic tangent is taken from a polynomial.
-    const NEAR: Self;
     /// From here on the hyperbolic sine and cosine are infinite.
     const BEYOND: Self;
-    /// `P` in `tanh a = a + a^3 P(a^2)`, for `a < NEAR`.
-    fn tanh_tail<L: Instructions>(z: Self) -> Self;
+    /// `p / 2` and `k` for which `e^-2a = 2^k (1 + p)`.
+    fn reduced_back<L: Instructions>(a: Self) -> (Self, Self::Exponent);
     /// `P` in `sinh a = a + a^3 P(a^2)`, for `a < 1`.
     fn sinh_tail<L: Instructions>(z: Self) -> Self;
 }
 
 impl Hyperbolic for f32 {
     const SATURATED: f32 = 10.0;
-    const NEAR: f32 = 0.5625;
     const BEYOND: f32 = 90.0;
     #[inline(always)]
-    fn tanh_tail<L: Instructions>(z: f32) -> f32 {
-        polynomial!(
-            L,
-            z,
-            [
-                -0.333_333_13,
-                0.133_324_34,
-                -0.053_835_206,
-                0.020_997_39,
-                -0.006_164_623_4,
-            ]
-        )
+    fn reduced_back<L: Instructions>(a: f32) -> (f32, u32) {
+        reduced_back_f32::<L>(a)
     }
     #[inline(always)]
     fn sinh_tail<L: Instructions>(z: f32) -> f32 {
@@ -55,27 +44,10 @@ impl Hyperbolic for f32 {
 
 impl Hyperbolic for f64 {
     const SATURATED: f64 = 20.0;
-    const NEAR: f64 = 0.5625;
     const BEYOND: f64 = 711.0;
     #[inline(always)]
-    fn tanh_tail<L: Instructions>(z: f64) -> f64 {
-        polynomial!(
-            L,
-            z,
-            [
-                -0.333_333_333_333_332_8,
-                0.133_333_333_333_236_38,
-                -0.053_968_253_961_953_93,
-                0.021_869_488_332_394_1,
-                -0.008_863_231_702_329_385,
-                0.003_592_082_757_351_506,
-                -0.001_455_482_121_430_365_7,
-                0.000_588_191_184_360_131_9,
-                -0.000_232_729_740_224_927_65,
-                8.237_349_400_347_079e-5,
-                -1.890_815_374_042_616_4e-5,
-            ]
-        )
+    fn reduced_back<L: Instructions>(a: f64) -> (f64, u64) {
+        reduced_back_f64::<L>(a)
     }
     #[inline(always)]
     fn sinh_tail<L: Instructions>(z: f64) -> f64 {
@@ -95,24 +67,23 @@ impl Hyperbolic for f64 {
     }
 }
 
-/// `tanh a = 1 - 2 / (e^2a + 1)`
+/// `tanh a = (1 - e^-2a) / (1 + e^-2a)`
 #[inline(always)]
 pub(super) fn tanh<L: Instructions, T: Hyperbolic>(x: T) -> T {
     let a = at_most(x.magnitude(), T::SATURATED);
-    let (p, k) = reduced::<L, T>(a + a);
-    // e^2a + 1 = (2^k + 1) + 2^k p, rounded once.
+    let (p, k) = T::reduced_back::<L>(a);
+    // Both halved, and both rounded once: 1 - 2^k and 1 + 2^k are exact wherever the result is not 1.
     let scale = T::power_of_two(k, 0);
-    let far = T::ONE - T::TWO / fma::<L, T>(scale, p, scale + T::ONE);
-    let z = a * a;
-    let near = fma::<L, T>(a * z, T::tanh_tail::<L>(z), a);
-    select(a < T::NEAR, near, far).with_sign_of(x)
+    let above = fma::<L, T>(-scale, p, fma::<L, T>(-scale, T::HALF, T::HALF));
+    let below = fma::<L, T>(scale, p, fma::<L, T>(scale, T::HALF, T::HALF));
+    (above / below).given_sign_of(x)
 }
 
 /// `e^a / 2`, and its reciprocal divided by 4, for `a = |x|`: the hyperbolic sine and cosine are difference and sum.
 #[inline(always)]
 fn halves<L: Instructions, T: Hyperbolic>(a: T) -> (T, T) {
     let (p, k) = reduced::<L, T>(at_most(a, T::BEYOND));
-    let rising = (T::ONE + p).scaled(T::less_one(k));
+    let rising = grown::<L, T>(p, T::less_one(k));
     (rising, T::QUARTER / rising)
 }
 

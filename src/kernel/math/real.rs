@@ -39,6 +39,8 @@ pub(super) trait Real:
     fn fused(self, b: Self, c: Self) -> Self;
     fn magnitude(self) -> Self;
     fn with_sign_of(self, sign: Self) -> Self;
+    /// The same for a number that is not negative, which is an instruction less.
+    fn given_sign_of(self, sign: Self) -> Self;
     fn undefined(self) -> bool;
     /// The integer nearest to a multiple of a number: as a number, and as an integer in the last bits, if it has fewer bits than the
     /// type has digits.
@@ -47,8 +49,9 @@ pub(super) trait Real:
     fn nearest_exponent<L: Instructions>(self, factor: Self) -> (Self, Self::Exponent);
     /// `2^(k - less)` for exponents of normal numbers.
     fn power_of_two(k: Self::Exponent, less: u8) -> Self;
-    /// `self * 2^k`, rounded once, for any `k` with a result that is not 0 or infinite by more than a few bits.
-    fn scaled(self, k: Self::Exponent) -> Self;
+    /// Two powers of 2, both normal numbers, the product of which is `2^k`, for any `k` that is not beyond the type by more than
+    /// a few bits. What is of size 1 is multiplied by the first exactly.
+    fn powers(k: Self::Exponent) -> (Self, Self);
     /// `k - 1`
     fn less_one(k: Self::Exponent) -> Self::Exponent;
     /// `m` and `e` with `self = m 2^e`, where `m` is in `[sqrt(1/2), sqrt(2))`, of a positive finite number.
@@ -89,6 +92,10 @@ macro_rules! real {
                 self.copysign(sign)
             }
             #[inline(always)]
+            fn given_sign_of(self, sign: $t) -> $t {
+                $t::from_bits(self.to_bits() | (sign.to_bits() & (-0.0 as $t).to_bits()))
+            }
+            #[inline(always)]
             fn undefined(self) -> bool {
                 self.is_nan()
             }
@@ -113,11 +120,11 @@ macro_rules! real {
                 $t::from_bits((k << $digits).wrapping_sub((BIAS + less as $bits) << $digits))
             }
             #[inline(always)]
-            fn scaled(self, k: $bits) -> $t {
-                // In two steps, the first of which is exact: with half of k, rounded down, and with the rest, each plus the bias.
+            fn powers(k: $bits) -> ($t, $t) {
+                // Of half of k, rounded down, and of the rest, each plus the bias.
                 let first = (k >> 1) << $digits;
                 let second = (k << $digits).wrapping_sub(first);
-                self * $t::from_bits(first) * $t::from_bits(second)
+                ($t::from_bits(first), $t::from_bits(second))
             }
             #[inline(always)]
             fn less_one(k: $bits) -> $bits {
