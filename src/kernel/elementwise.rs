@@ -304,6 +304,16 @@ unsafe fn one_by_one<L: Instructions, S: Source>(
     }
 }
 
+/// Which operands of a kernel can be single.
+#[derive(Clone, Copy, Debug)]
+enum Singles {
+    None,
+    /// One of the first two, and the third.
+    OfTwo,
+    /// The third, and then the second.
+    Last,
+}
+
 /// An elementwise function for one combination of element types.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernel {
@@ -311,8 +321,7 @@ pub(crate) struct Kernel {
     arity: usize,
     output: Dtype,
     arithmetic: Option<Arithmetic>,
-    /// Whether operands may be single: one of the first two, and the third.
-    singles: bool,
+    singles: Singles,
     /// The function, given which operands are single.
     choose: fn([bool; OPERANDS]) -> Call,
 }
@@ -338,18 +347,21 @@ impl Kernel {
         self.arithmetic
     }
 
-    /// Whether one of the first two operands may be single, and the third.
-    pub(super) fn takes_singles(&self) -> bool {
-        self.singles
+    /// Which operands are single, given of which there is but one element.
+    pub(super) fn singles(&self, [a, b, c]: [bool; OPERANDS]) -> [bool; OPERANDS] {
+        match self.singles {
+            Singles::None => [false; OPERANDS],
+            Singles::OfTwo => [a && !b, b && !a, c],
+            Singles::Last => [false, b && c, c],
+        }
     }
 
     /// The function for the instructions of this processor, given which operands are single.
     ///
     /// # Panics
-    /// If others are than [may be](Kernel::takes_singles).
+    /// If others are than [may be](Kernel::singles).
     pub(super) fn call(&self, single: [bool; OPERANDS]) -> Call {
-        let any = single.contains(&true);
-        assert!(!any || (self.singles && !(single[0] && single[1])));
+        assert_eq!(self.singles(single), single);
         assert!(!single[self.arity..].contains(&true));
         (self.choose)(single)
     }
@@ -361,7 +373,7 @@ impl Kernel {
             arity: 1,
             output: F::Output::DTYPE,
             arithmetic: None,
-            singles: false,
+            singles: Singles::None,
             choose: |_| compiled::<Source1<A, F>>(),
         }
     }
@@ -373,7 +385,7 @@ impl Kernel {
             arity: 2,
             output: F::Output::DTYPE,
             arithmetic: F::ARITHMETIC,
-            singles: true,
+            singles: Singles::OfTwo,
             choose: |[a, b, _]| match (a, b) {
                 (false, false) => compiled::<Source2<A, B, F, Each, Each>>(),
                 (false, true) => compiled::<Source2<A, B, F, Each, One>>(),
@@ -389,8 +401,12 @@ impl Kernel {
             arity: 3,
             output: F::Output::DTYPE,
             arithmetic: None,
-            singles: false,
-            choose: |_| compiled::<Source3<A, B, C, F, Each, Each, Each>>(),
+            singles: Singles::Last,
+            choose: |[_, b, c]| match (b, c) {
+                (_, false) => compiled::<Source3<A, B, C, F, Each, Each, Each>>(),
+                (false, true) => compiled::<Source3<A, B, C, F, Each, Each, One>>(),
+                (true, true) => compiled::<Source3<A, B, C, F, Each, One, One>>(),
+            },
         }
     }
 
@@ -401,7 +417,7 @@ impl Kernel {
             arity: 3,
             output: F::Output::DTYPE,
             arithmetic: None,
-            singles: true,
+            singles: Singles::OfTwo,
             choose: |single| match single {
                 [false, false, false] => compiled::<Source3<T, T, T, F, Each, Each, Each>>(),
                 [false, false, true] => compiled::<Source3<T, T, T, F, Each, Each, One>>(),

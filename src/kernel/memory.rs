@@ -1,6 +1,6 @@
 //! The memory of a run: one block, of which values take regions for as long as they are needed.
 
-use super::pass::Line;
+use super::pass::{Line, Span};
 use crate::element::Dtype;
 use crate::error::OutOfMemory;
 
@@ -30,11 +30,20 @@ impl Region {
     }
 }
 
+/// Where the memories of a run begin, and the values outside of it.
+#[derive(Debug, Default)]
+pub(super) struct Bases(pub Vec<Span>);
+// SAFETY: what they point to is reached through a frame alone, which writes them anew and has borrowed all of it.
+unsafe impl Send for Bases {}
+// SAFETY: as above.
+unsafe impl Sync for Bases {}
+
 /// Memory for regions.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(super) numbers: Vec<Line>,
     pub(super) truths: Vec<bool>,
+    pub(super) bases: Bases,
 }
 
 impl Memory {

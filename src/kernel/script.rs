@@ -20,11 +20,16 @@ pub(super) struct Bases<'f>(&'f [Span]);
 
 impl Bases<'_> {
     /// Where a spot is.
+    ///
+    /// # Safety
+    /// It must be a spot of the script that they are the bases of.
     #[inline(always)]
-    pub fn at(self, spot: &Spot) -> *mut u8 {
+    pub unsafe fn at(self, spot: &Spot) -> *mut u8 {
         // Read and written within the value only: that was checked when the script was written, and the value when the
         // frame was made.
-        self.0[spot.base as usize].first.wrapping_add(spot.offset)
+        // SAFETY: a frame has a base for each value of its script.
+        let base = unsafe { self.0.get_unchecked(spot.base as usize) };
+        base.first.wrapping_add(spot.offset)
     }
 }
 
@@ -35,6 +40,8 @@ pub(crate) enum Place {
     Memory(Region),
     /// The value outside of it with this number.
     Outside(usize, Dtype),
+    /// An element of a value outside that is only read.
+    Element(usize, Dtype, usize),
 }
 
 impl Place {
@@ -42,7 +49,7 @@ impl Place {
     pub fn dtype(&self) -> Dtype {
         match *self {
             Place::Memory(region) => region.dtype,
-            Place::Outside(_, dtype) => dtype,
+            Place::Outside(_, dtype) | Place::Element(_, dtype, _) => dtype,
         }
     }
 
@@ -56,6 +63,18 @@ impl Place {
                 base: OUTSIDE + k as u32,
                 offset: 0,
             },
+            Place::Element(k, dtype, element) => Spot {
+                base: OUTSIDE + k as u32,
+                offset: element * dtype.size(),
+            },
+        }
+    }
+
+    /// The number of the value outside, if it is one or an element of one.
+    fn outside(&self) -> Option<usize> {
+        match *self {
+            Place::Memory(_) => None,
+            Place::Outside(k, _) | Place::Element(k, ..) => Some(k),
         }
     }
 
@@ -63,8 +82,7 @@ impl Place {
     fn meets(&self, other: &Place) -> bool {
         match (self, other) {
             (Place::Memory(a), Place::Memory(b)) => a.meets(b),
-            (Place::Outside(a, _), Place::Outside(b, _)) => a == b,
-            _ => false,
+            (a, b) => a.outside().is_some() && a.outside() == b.outside(),
         }
     }
 }
@@ -251,7 +269,7 @@ impl Script {
         }
         self.require(&to, to.dtype(), tiny.makes());
         let link = Link::Product {
-            tiny,
+            tiny: Box::new(tiny),
             factors: factors.map(|factor| factor.spot()),
             to: to.spot(),
         };
@@ -300,8 +318,10 @@ impl Script {
         for (k, place) in writes.iter().enumerate() {
             let mut others = writes[k + 1..].iter().chain(reads);
             assert!(!others.any(|other| other.meets(place)), "values that meet");
-            if let Place::Outside(k, _) = *place {
-                self.outside[k].written = true;
+            match *place {
+                Place::Memory(_) => {}
+                Place::Outside(k, _) => self.outside[k].written = true,
+                Place::Element(..) => panic!("an element of a value is only read"),
             }
         }
     }
@@ -309,17 +329,21 @@ impl Script {
     /// Notes that a value must be of this type and have so many elements.
     fn require(&mut self, place: &Place, dtype: Dtype, len: usize) {
         assert_eq!(place.dtype(), dtype, "a value of another type");
-        match *place {
+        let (k, len) = match *place {
             Place::Memory(region) => {
                 assert!(region.len >= len, "a value that does not fit its pass");
+                return;
             }
-            Place::Outside(k, _) => {
-                let needed = &mut self.outside[k];
-                assert!(needed.dtype.is_none_or(|known| known == dtype));
-                needed.dtype = Some(dtype);
-                needed.len = needed.len.max(len);
+            Place::Outside(k, _) => (k, len),
+            Place::Element(k, _, element) => {
+                assert!(len <= 1, "an element that does not fit its pass");
+                (k, element + 1)
             }
-        }
+        };
+        let needed = &mut self.outside[k];
+        assert!(needed.dtype.is_none_or(|known| known == dtype));
+        needed.dtype = Some(dtype);
+        needed.len = needed.len.max(len);
     }
 
     /// Makes room for the values of the script and what it works in.
@@ -341,30 +365,48 @@ impl Script {
             memory.has_room(self.numbers, self.truths),
             "no room for the run"
         );
-        let mut frame = Frame {
-            script: self,
-            bases: SmallVec::new(),
-            lives: PhantomData,
-        };
-        frame.bases.push(Span {
-            first: memory.numbers.as_mut_ptr().cast(),
+        let Memory {
+            numbers,
+            truths,
+            bases,
+        } = memory;
+        let bases = &mut bases.0;
+        bases.clear();
+        bases.push(Span {
+            first: numbers.as_mut_ptr().cast(),
             len: self.numbers,
         });
-        frame.bases.push(Span {
-            first: memory.truths.as_mut_ptr().cast(),
+        bases.push(Span {
+            first: truths.as_mut_ptr().cast(),
             len: self.truths,
         });
+        let mut needed = self.outside.iter();
+        let mut admit = |first: *mut u8, len: usize, dtype: Dtype, may_write: bool| {
+            let fits = |needed: &Needed| {
+                needed.dtype.is_none_or(|needed| needed == dtype)
+                    && len >= needed.len
+                    && (may_write || !needed.written)
+            };
+            assert!(
+                needed.next().is_some_and(fits),
+                "a value that does not fit the run"
+            );
+            bases.push(Span { first, len });
+        };
         for slice in read {
             let (dtype, first, len) = slice.parts();
-            let first = first.cast_mut();
-            frame.outside(Span { first, len }, dtype, false);
+            admit(first.cast_mut(), len, dtype, false);
         }
         for slice in written {
             let (dtype, first, len) = slice.into_parts();
-            frame.outside(Span { first, len }, dtype, true);
+            admit(first, len, dtype, true);
         }
-        assert_eq!(frame.bases.len(), OUTSIDE as usize + self.outside.len());
-        frame
+        assert!(needed.next().is_none(), "values that the run lacks");
+        Frame {
+            script: self,
+            bases,
+            lives: PhantomData,
+        }
     }
 }
 
@@ -379,23 +421,11 @@ fn base(dtype: Dtype) -> u32 {
 pub(crate) struct Frame<'r> {
     script: &'r Script,
     /// The memory of numbers, that of truth values, and the values outside.
-    bases: SmallVec<[Span; 64]>,
+    bases: &'r [Span],
     lives: PhantomData<&'r mut [u8]>,
 }
 
 impl Frame<'_> {
-    #[inline]
-    fn outside(&mut self, span: Span, dtype: Dtype, may_write: bool) {
-        let needed = &self.script.outside[self.bases.len() - OUTSIDE as usize];
-        assert!(
-            needed.dtype.is_none_or(|needed| needed == dtype)
-                && span.len >= needed.len
-                && (may_write || !needed.written),
-            "a value that does not fit the run"
-        );
-        self.bases.push(span);
-    }
-
     fn span(&self, place: &Place) -> Span {
         match *place {
             Place::Memory(region) => Span {
@@ -405,6 +435,12 @@ impl Frame<'_> {
                 len: region.len,
             },
             Place::Outside(k, _) => self.bases[OUTSIDE as usize + k],
+            Place::Element(k, dtype, element) => Span {
+                first: self.bases[OUTSIDE as usize + k]
+                    .first
+                    .wrapping_add(element * dtype.size()),
+                len: 1,
+            },
         }
     }
 
@@ -414,7 +450,7 @@ impl Frame<'_> {
         let step = &self.script.steps[step];
         match &step.work {
             Work::Linked(links) => {
-                let bases = Bases(&self.bases);
+                let bases = Bases(self.bases);
                 for link in links {
                     // SAFETY: the pass was linked to places that were checked then; the values outside were checked when
                     // the frame was made; and the frame has borrowed the memory and all values.

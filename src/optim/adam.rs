@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::not_negative;
-use super::operation::{add_product, add_quotient, deviation, lerp};
+use super::operation::{add_quotient, deviation, lerp};
 use super::rule::{Form, Numbers, Rule, Updated};
 use crate::element::Float;
 use crate::tape::Var;
@@ -295,7 +295,7 @@ impl Form for AdamForm {
         }
         match self.decay {
             Decay::Not => {}
-            Decay::ThroughGradient => g = add_product(g, decay, p),
+            Decay::ThroughGradient => g += decay * p,
             Decay::OfParameter => p *= decay,
         }
         // From the nearer end, as in PyTorch.
@@ -304,7 +304,7 @@ impl Form for AdamForm {
         } else {
             lerp(g, state[0], weight1)
         };
-        let v = add_product(state[1] * beta2, fresh2 * g, g);
+        let v = state[1] * beta2 + fresh2 * g * g;
         let mut updated = smallvec![m, v];
         let mut spread = v;
         if self.amsgrad {

@@ -43,13 +43,6 @@ operation! {
 }
 
 operation! {
-    /// `sum + a b`
-    AddProduct, add_product,
-    |sum, a, b| sum + a * b,
-    |ct| ct, ct * b, ct * a
-}
-
-operation! {
     /// `sum + a / b`
     AddQuotient, add_quotient,
     |sum, a, b| sum + a / b,
@@ -74,9 +67,8 @@ mod tests {
 
     #[test]
     fn operations_are_what_they_abbreviate_and_so_are_their_derivatives() {
-        let pairs: [(Function, Function); 4] = [
+        let pairs: [(Function, Function); 3] = [
             (lerp, |a, b, c| a + c * (b - a)),
-            (add_product, |a, b, c| a + b * c),
             (add_quotient, |a, b, c| a + b / c),
             (deviation, |a, b, c| a.sqrt() / b + c),
         ];

@@ -2,7 +2,6 @@
 
 use super::engine::Engine;
 use super::not_negative;
-use super::operation::add_product;
 use super::rule::{Form, Numbers, Rule, Updated};
 use crate::element::Float;
 use crate::tape::Var;
@@ -211,23 +210,23 @@ impl Form for SgdForm {
         }
         // Not a sum with 0: that would make a NaN of an infinite parameter.
         if self.weight_decay {
-            g = add_product(g, weight_decay, parameter);
+            g += weight_decay * parameter;
         }
         match *state {
             [velocity] => {
-                let velocity = add_product(velocity * kept, fresh, g);
+                let velocity = velocity * kept + fresh * g;
                 let along = if self.nesterov {
-                    add_product(g, momentum, velocity)
+                    g + momentum * velocity
                 } else {
                     velocity
                 };
                 Updated {
-                    parameter: add_product(parameter, rate, along),
+                    parameter: parameter + rate * along,
                     state: smallvec![velocity],
                 }
             }
             _ => Updated {
-                parameter: add_product(parameter, rate, g),
+                parameter: parameter + rate * g,
                 state: smallvec![],
             },
         }

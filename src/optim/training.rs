@@ -3,8 +3,10 @@
 use super::Stepping;
 use super::engine::Engine;
 use super::lent::{Exchange, Lent};
-use super::rule::{Numbers, Rule};
-use crate::element::{AnyNumber, Element, Float, Number, Slice, SliceMut, with_any, with_float};
+use super::rule::Rule;
+use crate::element::{
+    Any, Element, Family, Float, Number, Slice, SliceMut, Slices, with_any, with_float,
+};
 use crate::error::{Error, ErrorKind};
 use crate::op;
 use crate::param::{Module, ParamRef, Segment, Visitor, each, join};
@@ -55,13 +57,17 @@ struct Recorded {
     params: Vec<Known>,
     /// For each group of parameters that have made equally many steps: the place of one of its trained parameters.
     moments: Vec<usize>,
-    /// The types of the numbers, and which number of which moment each is.
-    numbers: Vec<(crate::Dtype, usize, usize)>,
+    /// The numbers of each moment in each type that its parameters have.
+    numbers: Vec<(usize, Any<Lists>)>,
     /// For each result: whether it overwrites a parameter or its state.
     in_place: Vec<bool>,
     /// The others.
     results: Results,
-    values: Vec<AnyNumber>,
+}
+
+struct Lists;
+impl Family for Lists {
+    type Of<T: Element> = SmallVec<[T; 8]>;
 }
 
 /// A parameter of a recorded step.
@@ -216,9 +222,8 @@ impl Recorded {
         let mut targets = vec![loss.erase().index];
         let mut updates: Vec<(usize, usize, usize)> = Vec::new();
         let mut moments: Vec<((Option<usize>, u64), usize)> = Vec::new();
-        let mut leaves_of: Vec<(usize, crate::Dtype, Vec<AnyVar>)> = Vec::new();
-        let mut numbers = Vec::new();
-        let mut number_leaves = Vec::new();
+        let mut numbers: Vec<(usize, Any<Lists>)> = Vec::new();
+        let mut number_leaves: Vec<AnyVar> = Vec::new();
         let mut params = Vec::new();
         let mut gradient = gradients.iter().flatten();
         for (at, (id, leaf, trainable, path)) in found.iter().enumerate() {
@@ -244,21 +249,15 @@ impl Recorded {
                     moments.push((moment, at));
                     moments.len() - 1
                 });
-                let dtype = U::DTYPE;
-                let of = leaves_of.iter().position(|l| l.0 == m && l.1 == dtype).unwrap_or_else(|| {
-                    let count = engine.numbers(slot).len();
-                    let vars: Vec<AnyVar> = (0..count)
-                        .map(|k| {
-                            numbers.push((dtype, m, k));
-                            let var = tape.awaited::<U>(&crate::Shape::scalar()).erase();
-                            number_leaves.push(var.index);
-                            var
-                        })
-                        .collect();
-                    leaves_of.push((m, dtype, vars));
-                    leaves_of.len() - 1
+                let count = engine.numbers(slot).len();
+                let known = numbers.iter().position(|n| n.0 == m && n.1.dtype() == U::DTYPE);
+                let of = known.unwrap_or_else(|| {
+                    numbers.push((m, U::erase::<Lists>(SmallVec::new())));
+                    number_leaves.push(tape.awaited::<U>(&crate::Shape::from([count])).erase());
+                    numbers.len() - 1
                 });
-                let vars: Vec<Var<U>> = leaves_of[of].2.iter().map(|v| v.assume()).collect();
+                let list: Var<U> = number_leaves[of].assume();
+                let vars: Vec<Var<U>> = (0..count).map(|k| list.at(0, k as isize)).collect();
                 let buffers = engine.slots[slot].state::<U>().len();
                 let state: Vec<Var<U>> = (0..buffers).map(|_| tape.awaited::<U>(&shape)).collect();
                 let updated = engine.record(slot, parameter, gradient.assume(), &state, &vars);
@@ -280,7 +279,7 @@ impl Recorded {
                 });
             });
         }
-        given.extend(&number_leaves);
+        given.extend(number_leaves.iter().map(|leaf| leaf.index));
         let arena = tape.arena("training");
         let mut graph = arena.graph.borrow_mut();
         let mut compiled = Compiled::new(&mut graph, &targets, &given, Form::InPlace);
@@ -301,7 +300,6 @@ impl Recorded {
             numbers,
             in_place,
             results: Results::new(),
-            values: Vec::new(),
         })
     }
 }
@@ -372,50 +370,52 @@ impl Recorded {
         inputs: &[Slice<'_>],
         scratch: &mut Scratch,
     ) -> Result<T, Error> {
-        self.values.clear();
-        let mut moment: Option<(usize, Numbers)> = None;
-        for &(dtype, m, k) in &self.numbers {
-            if moment.as_ref().is_none_or(|known| known.0 != m) {
-                let at = self.moments[m];
-                let slot = engine.known(self.params[at].id, at);
-                moment = slot.map(|slot| (m, engine.numbers(slot)));
-            }
-            let number = moment.as_ref().map_or(0.0, |(_, numbers)| numbers[k]);
-            self.values
-                .push(with_float!(dtype, U => U::erase::<crate::Numbers>(U::of(number))));
+        for (m, list) in &mut self.numbers {
+            let at = self.moments[*m];
+            let Some(slot) = engine.known(self.params[at].id, at) else {
+                unreachable!("the slot of a parameter that is trained")
+            };
+            let numbers = engine.numbers(slot);
+            with_float!(list.dtype(), U => if let Some(list) = U::peek_mut::<Lists>(list) {
+                list.clear();
+                list.extend(numbers.iter().map(|&number| U::of(number)));
+            });
         }
         let Recorded {
             compiled,
             params,
             in_place,
             results,
-            values,
+            numbers,
             ..
         } = self;
         let Scratch { memory, pool, .. } = scratch;
         let room = compiled.plan().renew(pool, memory, results, in_place);
         room.map_err(|fault| compiled.no_room(&fault))?;
-        let outcome = {
-            // Inputs, parameters, their state, numbers: as they were recorded.
-            let trained = params.iter().filter_map(|known| known.trained.as_ref());
-            let states: usize = trained.map(|trained| trained.results.len() - 1).sum();
-            let mut given: SmallVec<[Slice<'_>; 64]> = SmallVec::new();
-            given.extend(inputs.iter().map(|slice| slice.briefly()));
-            given.resize(inputs.len() + params.len() + states, Slice::F32(&[]));
-            given.extend(values.iter().map(AnyNumber::as_slice));
-            let mut written: SmallVec<[Option<SliceMut<'_>>; 32]> = SmallVec::new();
-            written.resize_with(in_place.len(), || None);
-            let read = &mut given[inputs.len()..];
-            model.visit_mut(&mut Lent::new(
-                params,
-                &mut engine.slots,
-                read,
-                &mut written,
-            ));
-            let written = written.iter_mut().zip(results.iter_mut());
-            let written = written.map(|(lent, own)| lent.take().unwrap_or_else(|| unique(own)));
-            compiled.run_over(&given, &[], written, memory)
-        };
+        let outcome =
+            {
+                // Inputs, parameters, their state, numbers: as they were recorded.
+                let trained = params.iter().filter_map(|known| known.trained.as_ref());
+                let states: usize = trained.map(|trained| trained.results.len() - 1).sum();
+                let mut given: SmallVec<[Slice<'_>; 64]> = SmallVec::new();
+                given.extend(inputs.iter().map(|slice| slice.briefly()));
+                given.resize(inputs.len() + params.len() + states, Slice::F32(&[]));
+                given.extend(numbers.iter().map(
+                    |(_, list)| with_any!(list, list => Element::erase::<Slices<'_>>(&list[..])),
+                ));
+                let mut written: SmallVec<[Option<SliceMut<'_>>; 32]> = SmallVec::new();
+                written.resize_with(in_place.len(), || None);
+                let read = &mut given[inputs.len()..];
+                model.visit_mut(&mut Lent::new(
+                    params,
+                    &mut engine.slots,
+                    read,
+                    &mut written,
+                ));
+                let written = written.iter_mut().zip(results.iter_mut());
+                let written = written.map(|(lent, own)| lent.take().unwrap_or_else(|| unique(own)));
+                compiled.run_over(&given, &[], written, memory)
+            };
         outcome.map_err(|message| Error::new(ErrorKind::Range, message))?;
         if params.iter().any(Known::is_exchanged) {
             model.visit_mut(&mut Exchange::new(params, &mut engine.slots, results));

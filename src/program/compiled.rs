@@ -165,6 +165,7 @@ impl Compiled {
     }
 
     /// What a source is in a run.
+    #[inline]
     fn slice<'s>(
         source: &'s Source,
         inputs: &'s [Slice<'_>],

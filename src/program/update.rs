@@ -2,22 +2,12 @@
 
 use super::lower;
 use super::plan::{Form, Given, Place, Plan, Step, Work};
-use crate::element::{AnyNumber, Float, Slice, SliceMut, Slices, SlicesMut};
+use crate::element::{AnyNumber, Float, SliceMut, Slices, SlicesMut};
 use crate::kernel::memory::Memory;
 use crate::kernel::script::{self, Script};
 use crate::shape::Shape;
 use crate::tape::{Op, Tape, Var};
 use smallvec::SmallVec;
-
-/// What an input of the pass is that no output overwrites.
-#[derive(Clone, Copy, Debug)]
-enum Read {
-    /// A vector that is only read.
-    Other(usize),
-    Number(usize),
-    /// A number that was recorded.
-    Constant(AnyNumber),
-}
 
 /// What is recorded of an update: the new value of each vector that is overwritten, in their order.
 pub type Overwriting<T> = SmallVec<[Var<T>; 4]>;
@@ -27,7 +17,8 @@ pub type Overwriting<T> = SmallVec<[Var<T>; 4]>;
 pub(crate) struct Update {
     script: Script,
     memory: Memory,
-    reads: SmallVec<[Read; 16]>,
+    /// The numbers that were recorded.
+    constants: SmallVec<[AnyNumber; 2]>,
     /// The vector that each output of the pass is.
     writes: SmallVec<[usize; 4]>,
 }
@@ -91,8 +82,10 @@ impl Update {
                 position(&written, fetched.expect("an output that is kept").node)
             })
             .collect();
-        let mut others_read = SmallVec::new();
+        // Outside of the run lie the others, all numbers together, each number that was recorded, and what is overwritten.
+        let mut constants: SmallVec<[AnyNumber; 2]> = SmallVec::new();
         let mut overwritten: SmallVec<[Option<u16>; 16]> = SmallVec::new();
+        let mut places: SmallVec<[Option<script::Place>; 16]> = SmallVec::new();
         for (input, place) in reads.iter().enumerate() {
             let Place::Input(given) = place else {
                 panic!("an update that is not one pass");
@@ -104,8 +97,10 @@ impl Update {
                     let Op::Fill(number) = graph.nodes[node as usize].op else {
                         unreachable!("a number")
                     };
+                    let number_at = others + 1 + constants.len();
+                    constants.push(number);
                     overwritten.push(None);
-                    others_read.push(Read::Constant(number));
+                    places.push(Some(script::Place::Outside(number_at, T::DTYPE)));
                     continue;
                 }
             };
@@ -119,25 +114,19 @@ impl Update {
                 output as u16
             });
             overwritten.push(output);
-            if output.is_none() {
-                others_read.push(match node - vectors {
-                    other if other < others => Read::Other(other),
-                    number => Read::Number(number - others),
-                });
-            }
+            places.push(output.is_none().then(|| match node - vectors {
+                other if other < others => script::Place::Outside(other, T::DTYPE),
+                number => script::Place::Element(others, T::DTYPE, number - others),
+            }));
         }
-        let only_read = others_read.len();
+        let only_read = others + 1 + constants.len();
         let mut script = Script::new(0, 0, only_read + writes.len());
         let written = |output: usize| script::Place::Outside(only_read + output, T::DTYPE);
-        let mut next = 0;
-        let places: SmallVec<[script::Place; 16]> = overwritten
+        let places: SmallVec<[script::Place; 16]> = places
             .iter()
-            .map(|overwritten| match overwritten {
-                Some(output) => written(*output as usize),
-                None => {
-                    next += 1;
-                    script::Place::Outside(next - 1, T::DTYPE)
-                }
+            .zip(&overwritten)
+            .map(|(place, output)| {
+                place.unwrap_or_else(|| written(usize::from(output.unwrap_or_default())))
             })
             .collect();
         let outputs: SmallVec<[script::Place; 4]> = (0..writes.len()).map(written).collect();
@@ -145,7 +134,7 @@ impl Update {
         Update {
             script,
             memory: Memory::default(),
-            reads: others_read,
+            constants,
             writes,
         }
     }
@@ -155,15 +144,10 @@ impl Update {
     /// # Panics
     /// If vectors and numbers are not as many, or not as long, as was recorded.
     pub fn run<T: Float>(&mut self, vectors: &mut [&mut [T]], others: &[&[T]], numbers: &[T]) {
-        let read = self.reads.iter().map(|read| -> Slice<'_> {
-            match read {
-                Read::Other(other) => T::erase::<Slices<'_>>(others[*other]),
-                Read::Number(number) => {
-                    T::erase::<Slices<'_>>(std::slice::from_ref(&numbers[*number]))
-                }
-                Read::Constant(number) => number.as_slice(),
-            }
-        });
+        let numbers = std::iter::once(T::erase::<Slices<'_>>(numbers));
+        let others = others.iter().map(|other| T::erase::<Slices<'_>>(other));
+        let read = others.chain(numbers);
+        let read = read.chain(self.constants.iter().map(AnyNumber::as_slice));
         let written = self.writes.iter().map(|&vector| -> SliceMut<'_> {
             T::erase::<SlicesMut<'_>>(std::mem::take(&mut vectors[vector]))
         });
@@ -180,7 +164,7 @@ impl Clone for Update {
         Update {
             script: self.script.clone(),
             memory: Memory::default(),
-            reads: self.reads.clone(),
+            constants: self.constants.clone(),
             writes: self.writes.clone(),
         }
     }

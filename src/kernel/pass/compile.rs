@@ -128,7 +128,9 @@ impl Compiler {
             self.recipe.is_single(arg)
                 || (!on_rows && self.block_rows == 1 && self.recipe.class(arg) == Class::Row)
         };
-        kernel.takes_singles() && narrow(args[k]) && (k == 2 || !narrow(args[1 - k]))
+        kernel.singles(std::array::from_fn(|k| {
+            args.get(k).is_some_and(|&arg| narrow(arg))
+        }))[k]
     }
 
     /// Puts instructions, and those that bring their operands into form, in the order in which they run.

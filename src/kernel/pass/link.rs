@@ -39,7 +39,8 @@ pub(crate) enum Link {
         to: Spot,
     },
     Product {
-        tiny: Tiny,
+        /// Apart, so that the others lie close together.
+        tiny: Box<Tiny>,
         factors: [Spot; 2],
         to: Spot,
     },
