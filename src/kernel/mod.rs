@@ -15,6 +15,7 @@ pub(crate) mod reduce;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod script;
+mod stream;
 pub(crate) mod threads;
 pub(crate) mod update;
 pub(crate) mod walk;

@@ -98,6 +98,28 @@ impl<T: Float> Unary<T> for Careful {
     }
 }
 
+/// The products of all pairs are written past the caches, so many are they.
+#[test]
+fn results_larger_than_caches_are_whole_on_any_number_of_threads() {
+    const ROWS: usize = 4099;
+    const COLUMNS: usize = 4097;
+    let a: Vec<f32> = (0..ROWS).map(|i| i as f32 * 0.5 - 7.0).collect();
+    let b: Vec<f32> = (0..COLUMNS).map(|j| 1.0 / (j + 1) as f32).collect();
+    let x = Tensor::from_vec([ROWS, 1], a.clone()).expect("a column");
+    let y = Tensor::from_vec([1, COLUMNS], b.clone()).expect("a row");
+    let right = |products: &Tensor, shift: f32| {
+        let right = a.iter().flat_map(|a| b.iter().map(move |b| a * b + shift));
+        products.shape()[..] == [ROWS, COLUMNS] && products.iter().eq(right)
+    };
+    let all = in_pools(|| {
+        let tape = Tape::new();
+        let products = tape.constant(&x) * tape.constant(&y);
+        let (products, shifted) = tape.run((products, products + 1.0));
+        right(&products, 0.0) && right(&shifted, 1.0)
+    });
+    assert_eq!(all, [true; POOLS.len()]);
+}
+
 #[test]
 fn a_panic_on_one_thread_spoils_no_later_run() {
     let mut elements = vec![1.0f32; 300_000];

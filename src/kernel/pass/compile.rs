@@ -1,11 +1,13 @@
 //! From a recipe to instructions of the machine: stages, registers, and where inputs may be overwritten.
 
+mod slots;
+
 use super::order::{Held, Position, Step, overwrites};
 use super::reducer::reducer;
 use super::sums_together;
 use super::{
-    Access, Accumulated, Arg, BLOCK, Base, Class, Hoisted, Instruction, Make, Moves, Pass, Place,
-    Recipe, Reduced, Slot, Stage, Total,
+    Access, Accumulated, Arg, BLOCK, Class, Hoisted, Instruction, Make, Pass, Place, Recipe,
+    Reduced, Slot, Stage, Total,
 };
 use crate::kernel::elementwise::CHUNK;
 use crate::kernel::reduce::GROUP;
@@ -234,141 +236,6 @@ impl Compiler {
         self.block_width = self.block_width.min(fit.max(SHORTEST));
     }
 
-    fn place(&mut self, place: Place) -> Slot {
-        self.places.push(place);
-        Slot::try_from(self.places.len() - 1).expect("a group of so many values is not made")
-    }
-
-    fn register(&mut self, bytes: usize, moves: Moves, size: usize) -> Slot {
-        let base = Base::Register(self.registers);
-        let room = aligned(bytes);
-        self.registers += room;
-        self.place(Place {
-            base,
-            moves,
-            size,
-            room,
-        })
-    }
-
-    /// A register of a block.
-    fn block(&mut self, size: usize) -> Slot {
-        if let Some(slot) = self.free.get_mut(&size).and_then(Vec::pop) {
-            return slot;
-        }
-        let elements = self.block_rows * self.block_width;
-        self.register(elements.next_multiple_of(CHUNK) * size, Moves::Not, size)
-    }
-
-    /// Whether a block holds all columns, so that a register does too.
-    fn whole_rows(&self) -> bool {
-        self.block_width == self.recipe.width
-    }
-
-    /// Where instruction `index` puts its value.
-    fn target(&mut self, index: usize) -> Slot {
-        let make = &self.recipe.code[index];
-        let (class, size) = (make.class(), make.dtype().size());
-        if let Some(output) = self.recipe.outputs.iter().position(|&o| o == index) {
-            let moves = match class {
-                Class::Row => Moves::WithRows,
-                _ => Moves::WithElements,
-            };
-            let base = Base::Output(output);
-            return self.place(Place {
-                base,
-                moves,
-                size,
-                room: 0,
-            });
-        }
-        if class == Class::Row {
-            return self.register(self.block_rows * size, Moves::Not, size);
-        }
-        let crosses = self.last.get(&Held::Value(index)).is_some_and(|&at| {
-            let (stage, ..) = self.steps[at].0;
-            stage > self.stage_of[index]
-        });
-        if crosses && !self.whole_rows() {
-            return self.register(self.recipe.width * size, Moves::WithColumns, size);
-        }
-        self.block(size)
-    }
-
-    /// Takes back the registers that are read for the last time at `at`.
-    fn retire(&mut self, held: Held, at: usize, slot: Slot) {
-        let place = self.places[slot as usize];
-        let is_block = matches!(place.base, Base::Register(_)) && place.moves == Moves::Not;
-        if is_block && self.last.get(&held).is_none_or(|&last| last <= at) {
-            let free = self.free.entry(place.size).or_default();
-            if !free.contains(&slot) {
-                free.push(slot);
-            }
-        }
-    }
-
-    /// Where an instruction on full values reads `arg`.
-    fn operand(&mut self, arg: Arg, stage: usize, single: bool) -> Slot {
-        if !single && let Some(&slot) = self.spread.get(&(arg, stage)) {
-            return slot;
-        }
-        match arg {
-            Arg::Value(value) => self.values[value].expect("made before it is read"),
-            Arg::Input(input) => {
-                if let Some(&slot) = self.gathered.get(&(input, stage)) {
-                    return slot;
-                }
-                let repeated = match self.recipe.inputs[input].access {
-                    Access::Single => !single,
-                    Access::Column => self.block_rows > 1,
-                    _ => false,
-                };
-                if repeated {
-                    self.fill(input)
-                } else {
-                    self.input(input)
-                }
-            }
-        }
-    }
-
-    /// The slot of an input that is read where it lies.
-    fn input(&mut self, input: usize) -> Slot {
-        if let Some(&slot) = self.direct.get(&input) {
-            return slot;
-        }
-        let source = &self.recipe.inputs[input];
-        let size = source.dtype.size();
-        let moves = match source.access {
-            Access::Flat => Moves::WithElements,
-            Access::Row => Moves::WithRows,
-            Access::Column => Moves::WithColumns,
-            Access::Single | Access::Strided(_) => Moves::Not,
-        };
-        let base = Base::Input(input, source.offset * size);
-        let slot = self.place(Place {
-            base,
-            moves,
-            size,
-            room: 0,
-        });
-        self.direct.insert(input, slot);
-        slot
-    }
-
-    /// The slot of a register that is filled once, before the first block.
-    fn fill(&mut self, input: usize) -> Slot {
-        if let Some(&slot) = self.filled.get(&input) {
-            return slot;
-        }
-        let size = self.recipe.inputs[input].dtype.size();
-        let elements = self.block_rows * self.block_width;
-        let to = self.register(elements.next_multiple_of(CHUNK) * size, Moves::Not, size);
-        self.hoisted.push(Hoisted { input, to });
-        self.filled.insert(input, to);
-        to
-    }
-
     fn emit(&mut self) {
         for at in 0..self.steps.len() {
             let ((stage, full, _), step) = self.steps[at];
@@ -394,13 +261,29 @@ impl Compiler {
                 }
                 Step::Make(index) => self.make(index, stage, !full, at),
             };
+            let written = match step {
+                Step::Make(index) if self.streams(index) => Some(self.stream(index)),
+                _ => None,
+            };
             let stage = &mut self.stages[stage];
-            if full {
+            let instructions = if full {
                 &mut stage.full
             } else {
                 &mut stage.rows
-            }
-            .push(instruction);
+            };
+            instructions.push(instruction);
+            instructions.extend(written);
+        }
+    }
+
+    /// Writes the value of an instruction, which is in a register, to the output that it is.
+    fn stream(&mut self, index: usize) -> Instruction {
+        let output = self.output(index);
+        let size = self.recipe.code[index].dtype().size();
+        Instruction::Stream {
+            size,
+            from: self.values[index].expect("a value that was made"),
+            to: self.output_place(output, Class::Full, size),
         }
     }
 
@@ -526,6 +409,7 @@ impl Compiler {
 
     fn finish(self) -> Pass {
         let overwrites = overwrites(&self.recipe, &self.steps);
+        let streams = (0..self.recipe.code.len()).any(|index| self.streams(index));
         let recipe = self.recipe;
         let size = |&index: &usize| {
             let make = &recipe.code[index];
@@ -557,6 +441,7 @@ impl Compiler {
                 && !self.stages[0].full.is_empty()
                 && self.accumulations.is_empty()
                 && !recipe.outputs.iter().any(early),
+            streams,
             stages: self.stages,
             hoisted: self.hoisted,
             cursors: self.cursors,

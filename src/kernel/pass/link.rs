@@ -194,6 +194,7 @@ impl Pass {
                         to: spot(*to).0,
                     },
                     Instruction::Gather { .. } => unreachable!("a pass without cursors"),
+                    Instruction::Stream { .. } => unreachable!("a pass of one block"),
                     Instruction::Reduce { reduction, from } => {
                         let reduced = &self.reductions[*reduction];
                         Link::Reduce {

@@ -4,6 +4,7 @@ use super::{Access, BLOCK, Base, Instruction, Line, Moves, Pass, Place, Slot, Sp
 use crate::element::{Element, with_dtype};
 use crate::kernel::gather::Cursor;
 use crate::kernel::reduce::GROUP;
+use crate::kernel::stream::{settle, stream};
 use crate::kernel::threads;
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -160,6 +161,9 @@ fn run_part(pass: &Pass, memory: &Memory<'_>, part: Part) {
             row += rows;
         }
     });
+    if pass.streams {
+        settle();
+    }
 }
 
 /// Once all parts of a single row are done: its reductions, and what follows from them.
@@ -359,6 +363,12 @@ impl<'a> Machine<'a> {
                 // SAFETY: types were checked when the recipe was compiled; each slot has `n` elements from where it is,
                 // or one; a slot that is written is another than those read, or the very same elements.
                 unsafe { call(operands, self.now[*to as usize], n) };
+            }
+            Instruction::Stream { size, from, to } => {
+                let (from, to) = (self.now[*from as usize], self.now[*to as usize]);
+                // SAFETY: `from` is a register of a block, `to` has as many elements; what is streamed is settled at the end
+                // of the part.
+                unsafe { stream(from, to, n * size) };
             }
             Instruction::Spread { size, from, to } => {
                 let (from, to) = (self.now[*from as usize], self.now[*to as usize]);

@@ -57,6 +57,8 @@ enum Instruction {
         single: [bool; OPERANDS],
         to: Slot,
     },
+    /// Writes a block of an output that is too large for the caches.
+    Stream { size: usize, from: Slot, to: Slot },
     /// One element for each row, repeated for each place of it.
     Spread { size: usize, from: Slot, to: Slot },
     /// The next elements of a strided input.
@@ -172,6 +174,8 @@ pub(crate) struct Pass {
     overwrites: Vec<(usize, usize)>,
     /// Whether parts of a single row can be tasks of their own.
     splits_row: bool,
+    /// Whether there are outputs that are written past the caches.
+    streams: bool,
 }
 
 impl Pass {
@@ -211,15 +215,7 @@ impl Pass {
 
     /// The bytes that it reads of an input.
     pub fn read_bytes(&self, input: usize) -> usize {
-        let Source { dtype, access, .. } = &self.inputs[input];
-        let elements = match access {
-            Access::Flat => self.rows * self.width,
-            Access::Row => self.rows,
-            Access::Column => self.width,
-            Access::Single => 1,
-            Access::Strided(layout) => layout.distinct(),
-        };
-        elements * dtype.size()
+        self.inputs[input].bytes(self.rows, self.width)
     }
 
     /// The number of instructions for each block.

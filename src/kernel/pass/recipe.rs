@@ -31,6 +31,20 @@ pub(crate) struct Source {
     pub offset: usize,
 }
 
+impl Source {
+    /// The bytes that are read of it, in a space of so many rows of a width.
+    pub fn bytes(&self, rows: usize, width: usize) -> usize {
+        let elements = match &self.access {
+            Access::Flat => rows * width,
+            Access::Row => rows,
+            Access::Column => width,
+            Access::Single => 1,
+            Access::Strided(layout) => layout.distinct(),
+        };
+        elements * self.dtype.size()
+    }
+}
+
 /// What an instruction reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Arg {
