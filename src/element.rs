@@ -2,7 +2,7 @@
 
 mod functions;
 
-pub use functions::{Baseline, Functions, Fused, Instructions};
+pub use functions::{Apart, Baseline, Functions, Fused, Instructions};
 use std::fmt;
 
 mod sealed {

@@ -49,7 +49,7 @@ pub use random::rng;
 pub use shape::{Axes, Layout, Shape};
 pub use tape::{
     AnyVar, Batch, Binary, Elementwise, Input, Operation, Output, Pullback, Reads, Tape, TapeRef,
-    Ternary, Unary, Var,
+    Ternary, Unary, Var, seed_at,
 };
 pub use tensor::{AnyTensor, Iter, Tensor, Tensors};
 pub use transform::{
@@ -63,7 +63,8 @@ pub mod prelude {
     pub use crate::{
         Adam, AdamW, Dtype, Element, Error, ErrorKind, Float, Layer, Linear, Module, Number,
         Optimizer, Param, Program, ProgramInput, Sequential, Sgd, Shape, Step, Tape, TapeRef,
-        Tensor, TrainingProgram, Var, activation, loss, rng, value_and_grad, value_and_grad_with,
+        Tensor, TrainingProgram, Var, activation, loss, rng, seed_at, value_and_grad,
+        value_and_grad_with,
     };
 }
 

@@ -11,6 +11,8 @@ mod suite {
     mod panic;
     mod program;
     mod programs;
+    mod random;
+    mod random_transforms;
     mod sample;
     mod scalar;
     mod scalar_tensor;

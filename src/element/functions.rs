@@ -20,6 +20,13 @@ impl Instructions for Fused {
     const FMA: bool = true;
 }
 
+/// No fused products and sums, whatever the processor has: the same bits on every machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Apart;
+impl Instructions for Apart {
+    const FMA: bool = false;
+}
+
 /// Functions of one or two numbers without branches or calls, so that loops over them become vector instructions.
 ///
 /// All of them take the smallest and the largest numbers, zeros of either sign, infinities and NaN as C's functions of the same

@@ -9,6 +9,7 @@ mod index;
 mod join;
 mod matmul;
 mod operator;
+mod random;
 mod rectifier;
 mod reduce;
 mod rounding;
@@ -22,4 +23,5 @@ mod view;
 
 pub use arithmetic::Operand;
 pub(crate) use arithmetic::outer_factors;
+pub(crate) use random::keys;
 pub(crate) use rule::{Rule, accumulate, conform, seed, zeros_like};

@@ -138,6 +138,7 @@ pub fn rows() -> Vec<Row> {
         super::index::ROWS,
         super::join::ROWS,
         super::matmul::ROWS,
+        super::random::ROWS,
         super::rectifier::ROWS,
         super::rectifier::UNARY,
         super::reduce::ROWS,

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::op;
 use crate::param::{Module, ParamRef, Segment, Visitor, each, join};
 use crate::program::{Compiled, Form, Inputs, Results, Scratch, unique};
-use crate::tape::{AnyVar, Tape, Var};
+use crate::tape::{AnyVar, Tape, Var, seed_at};
 use crate::tensor::Storages;
 use crate::transform::pull_back;
 use smallvec::SmallVec;
@@ -22,6 +22,7 @@ use std::fmt;
 /// optimizer's update, in which parameters and their state are overwritten where they lie.
 ///
 /// What it does to the model is what [`value_and_grad`](crate::value_and_grad) and [`Optimizer::step`](crate::Optimizer::step) do.
+/// Random numbers are new at each step: see [`seed`](TrainingProgram::seed).
 ///
 /// ```
 /// use wengert::prelude::*;
@@ -47,6 +48,9 @@ pub struct TrainingProgram<I, F> {
     loss: F,
     recorded: Vec<Recorded>,
     scratch: Scratch,
+    /// The seed, if it is not the recorded one, and the number of steps made.
+    seed: Option<u64>,
+    steps: u64,
 }
 
 /// A step for one size of batch.
@@ -108,7 +112,59 @@ impl<I: Inputs, F> TrainingProgram<I, F> {
             loss,
             recorded: Vec::new(),
             scratch: Scratch::default(),
+            seed: None,
+            steps: 0,
         }
+    }
+
+    /// Sets the seed of the random numbers. Step number `n`, the first being 0, draws those of a tape with the seed
+    /// [`seed_at(seed, n)`](crate::seed_at). Otherwise it is the [seed](crate::TapeRef::seed) that the loss is recorded with.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// # fn main() -> Result<(), Error> {
+    /// let x = Tensor::<f32>::ones([4, 8]);
+    /// let mut model = Linear::new(8, 1, &mut wengert::rng(0));
+    /// let (mut same, mut sgd) = (model.clone(), Sgd::new(0.1));
+    /// let mut program = TrainingProgram::new([ProgramInput::batch([8])], |model: &Linear, [x]: [Var; 1]| {
+    ///     model.forward(x.dropout(0.5)).square().mean()
+    /// });
+    /// program = program.seed(7);
+    /// for step in 0..3 {
+    ///     let loss: f32 = program.run(&mut model, &mut sgd, [&x])?;
+    ///     // The same, recorded at each step.
+    ///     let gradients = value_and_grad(&same, |model, tape| {
+    ///         tape.seed(seed_at(7, step));
+    ///         model.forward(tape.constant(&x).dropout(0.5)).square().mean()
+    ///     });
+    ///     assert_eq!(loss, gradients.value());
+    ///     Sgd::new(0.1).step(&mut same, &gradients);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The number of steps made: what the next one draws its random numbers by.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Goes on as after so many steps, as far as random numbers are concerned: for a training that is resumed.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// let loss = |model: &Linear, [x]: [Var; 1]| model.forward(x.dropout(0.5)).square().mean();
+    /// let mut program = TrainingProgram::new([ProgramInput::batch([8])], loss);
+    /// program.set_steps(1000);
+    /// assert_eq!(program.steps(), 1000);
+    /// ```
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
     }
 
     /// Makes a step: the loss before it.
@@ -141,6 +197,8 @@ impl<I: Inputs, F> TrainingProgram<I, F> {
             loss,
             recorded,
             scratch,
+            seed,
+            steps,
         } = self;
         inputs.given(tensors, |slices, batch| {
             let known = recorded.iter().position(|r| r.batch == batch);
@@ -153,7 +211,11 @@ impl<I: Inputs, F> TrainingProgram<I, F> {
                     recorded.len() - 1
                 }
             };
-            recorded[known].run(model, engine, slices, scratch)
+            let step = &mut recorded[known];
+            let seed = seed_at(seed.unwrap_or(step.compiled.seed), *steps);
+            let loss = step.run(model, engine, slices, seed, scratch)?;
+            *steps += 1;
+            Ok(loss)
         })
     }
 }
@@ -368,6 +430,7 @@ impl Recorded {
         model: &mut impl Module,
         engine: &mut Engine<R>,
         inputs: &[Slice<'_>],
+        seed: u64,
         scratch: &mut Scratch,
     ) -> Result<T, Error> {
         for (m, list) in &mut self.numbers {
@@ -414,7 +477,7 @@ impl Recorded {
                 ));
                 let written = written.iter_mut().zip(results.iter_mut());
                 let written = written.map(|(lent, own)| lent.take().unwrap_or_else(|| unique(own)));
-                compiled.run_over(&given, &[], written, memory)
+                compiled.run_over(&given, &[], seed, written, memory)
             };
         outcome.map_err(|message| Error::new(ErrorKind::Range, message))?;
         if params.iter().any(Known::is_exchanged) {

@@ -2,7 +2,7 @@
 
 use super::execute::{Fault, Results, unique};
 use super::plan::{Form, Given, Place, Plan};
-use crate::element::{AnyNumber, Element, Slice, SliceMut, with_any, with_dtype};
+use crate::element::{AnyNumber, Element, Numbers, Slice, SliceMut, with_any, with_dtype};
 use crate::error::{Error, ErrorKind};
 use crate::kernel::memory::Memory;
 use crate::shape::{Layout, Shape};
@@ -21,6 +21,8 @@ enum Source {
     /// A tensor that was recorded as it was.
     Constant(AnyStorage),
     Number(AnyNumber),
+    /// The seed of the random numbers.
+    Seed,
 }
 
 /// A parameter as it was bound: its identity, that of what it is a clone of, and its shape.
@@ -40,6 +42,8 @@ pub(crate) struct Compiled {
     targets: Vec<Target>,
     /// The parameters by number.
     pub parameters: Vec<Bound>,
+    /// The seed that it was recorded with.
+    pub seed: u64,
 }
 
 #[derive(Debug)]
@@ -71,6 +75,11 @@ fn plain(buffer: &Buffer, shape: &Shape) -> Buffer {
         super::value::copy(buffer.storage.as_slice(), &layout, T::erase(&mut storage[..]));
         Buffer::plain(T::erase::<Storages>(Arc::new(storage)))
     })
+}
+
+/// The key of the tape that has a seed.
+fn key(seed: u64) -> AnyNumber {
+    i64::erase::<Numbers>(seed as i64)
 }
 
 /// A copy of elements in a storage of its own.
@@ -132,6 +141,7 @@ impl Compiled {
                     Source::Constant(value.expect("a value that is there").storage.clone())
                 }
             }
+            Given::Number(node) if graph.seed_of(node).is_some() => Source::Seed,
             Given::Number(node) => match &graph.nodes[node as usize].op {
                 Op::Fill(number) => Source::Number(*number),
                 op => unreachable!("{} is no number", op.name()),
@@ -142,6 +152,7 @@ impl Compiled {
             plan,
             targets,
             parameters,
+            seed: graph.random.seed(),
         }
     }
 
@@ -170,12 +181,14 @@ impl Compiled {
         source: &'s Source,
         inputs: &'s [Slice<'_>],
         parameters: &'s [AnyStorage],
+        seed: &'s AnyNumber,
     ) -> Slice<'s> {
         match source {
             &Source::Input(k) => inputs[k].briefly(),
             &Source::Parameter(k) => parameters[k].as_slice(),
             Source::Constant(storage) => storage.as_slice(),
             Source::Number(number) => number.as_slice(),
+            Source::Seed => seed.as_slice(),
         }
     }
 
@@ -184,11 +197,13 @@ impl Compiled {
         &self,
         inputs: &[Slice<'_>],
         parameters: &[AnyStorage],
+        seed: u64,
         results: impl Iterator<Item = SliceMut<'w>>,
         memory: &mut Memory,
     ) -> Result<(), String> {
+        let seed = key(seed);
         let given = self.sources.iter();
-        let given = given.map(|source| Self::slice(source, inputs, parameters));
+        let given = given.map(|source| Self::slice(source, inputs, parameters, &seed));
         let outcome = self.plan.execute(given, results, memory);
         outcome.map_err(|fault| self.describe(&fault))
     }
@@ -211,6 +226,7 @@ impl Compiled {
         &self,
         inputs: &[Slice<'_>],
         parameters: &[AnyStorage],
+        seed: u64,
         scratch: &mut Scratch,
     ) -> Result<SmallVec<[AnyTensor; 4]>, Error> {
         let Scratch {
@@ -221,15 +237,17 @@ impl Compiled {
         let room = self.plan.renew(pool, memory, results, &[]);
         room.map_err(|fault| self.no_room(&fault))?;
         let written = results.iter_mut().map(unique);
-        let outcome = self.run_over(inputs, parameters, written, memory);
+        let outcome = self.run_over(inputs, parameters, seed, written, memory);
         outcome.map_err(|message| Error::new(ErrorKind::Range, message))?;
+        let seed = key(seed);
         let fetch = |target: &Target| {
             let storage = match target.place {
                 Place::Result(result) => results[result as usize]
                     .clone()
                     .expect("a result that was written"),
                 Place::Input(input) => {
-                    let source = Self::slice(&self.sources[input as usize], inputs, parameters);
+                    let source = &self.sources[input as usize];
+                    let source = Self::slice(source, inputs, parameters, &seed);
                     with_any!(source, elements => erased(elements))
                 }
                 Place::Temporary(_) => unreachable!("a target has storage of its own"),

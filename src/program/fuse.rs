@@ -516,8 +516,11 @@ impl<'g> Fusion<'g> {
             for at in 0..self.readers[base].len() {
                 let (reader, k) = self.readers[base][at];
                 let unit = self.unit(reader);
-                let flat = matches!(self.reading(reader, k as usize), Reading::Flat { .. });
-                if flat && self.units[unit as usize].group && !units.contains(&unit) {
+                // Others than groups read as they like, in any shape.
+                if !self.units[unit as usize].group || units.contains(&unit) {
+                    continue;
+                }
+                if matches!(self.reading(reader, k as usize), Reading::Flat { .. }) {
                     units.push(unit);
                 }
             }

@@ -189,18 +189,52 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
         Ok(recorded)
     }
 
-    /// Runs the program: the values of what its function returned.
+    /// Runs the program: the values of what its function returned. Random numbers are those of the
+    /// [seed](crate::TapeRef::seed) that it was recorded with, the same ones at each run; [`run_seeded`](Program::run_seeded) draws
+    /// others.
     ///
     /// # Errors
     /// If a tensor does not have the shape that was recorded, the sizes of the batch differ, there are not as many as inputs, an
     /// index that an operation is given is out of range, or there is not as much memory as the values of the run take.
     pub fn run(&self, tensors: I::Tensors<'_>) -> Result<O::Values, Error> {
         self.inputs.given(tensors, |slices, batch| {
-            self.run_slices(slices, batch.unwrap_or(0))
+            self.run_slices(slices, batch.unwrap_or(0), None)
         })
     }
 
-    fn run_slices(&self, slices: &[Slice<'_>], batch: usize) -> Result<O::Values, Error> {
+    /// Runs the program with other random numbers: those of a tape with this [seed](crate::TapeRef::seed), in the place of the one
+    /// that it was recorded with.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// # fn main() -> Result<(), Error> {
+    /// let program = Program::record([ProgramInput::batch([])], |[x]: [Var; 1]| [x.dropout(0.5)])?;
+    /// let x = Tensor::ones([100]);
+    /// assert_eq!(program.run([&x])?, program.run([&x])?);
+    /// assert_eq!(program.run_seeded(7, [&x])?, program.run_seeded(7, [&x])?);
+    /// assert_ne!(program.run_seeded(7, [&x])?, program.run_seeded(8, [&x])?);
+    ///
+    /// let tape = Tape::new();
+    /// tape.seed(7);
+    /// assert_eq!(program.run_seeded(7, [&x])?, [tape.leaf(&x).dropout(0.5).value()]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run`](Program::run).
+    pub fn run_seeded(&self, seed: u64, tensors: I::Tensors<'_>) -> Result<O::Values, Error> {
+        self.inputs.given(tensors, |slices, batch| {
+            self.run_slices(slices, batch.unwrap_or(0), Some(seed))
+        })
+    }
+
+    fn run_slices(
+        &self,
+        slices: &[Slice<'_>],
+        batch: usize,
+        seed: Option<u64>,
+    ) -> Result<O::Values, Error> {
         let recorded = self.plan(batch)?;
         let compiled = &recorded.compiled;
         let mut scratch = lock(&self.scratch).pop().unwrap_or_default();
@@ -216,7 +250,8 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
             let parameters: smallvec::SmallVec<[AnyStorage; 8]> =
                 compiled.parameters.iter().map(value).collect();
             drop(known);
-            compiled.run(slices, &parameters, &mut scratch)
+            let seed = seed.unwrap_or(compiled.seed);
+            compiled.run(slices, &parameters, seed, &mut scratch)
         };
         lock(&self.scratch).push(scratch);
         let mut values = outcome?.into_iter();

@@ -5,6 +5,7 @@
 //! an earlier generation is caught.
 
 use super::node::{Node, SharedShape};
+use super::random::Randomness;
 use super::var::AnyVar;
 use crate::element::{Dtype, Element};
 use crate::tensor::{AnyStorage, Buffer, Pool};
@@ -45,6 +46,8 @@ pub(crate) struct Graph {
     pub rules: Vec<UserRule>,
     /// Whether the cotangents of the walk under way stand for values that are put in their place later.
     pub symbolic: bool,
+    /// What random numbers are drawn with.
+    pub random: Randomness,
     pub pool: Pool,
     /// What a walk backwards knows of the cotangent of each node, kept for the next one.
     pub cotangents: Vec<Cotangent>,
@@ -103,6 +106,7 @@ impl Graph {
         self.hooks.clear();
         self.rules.clear();
         self.symbolic = false;
+        self.random = Randomness::default();
     }
 
     /// Forgets the nodes from number `len` on, to which no handle was given out.
@@ -110,6 +114,7 @@ impl Graph {
         self.nodes.truncate(len);
         self.values.truncate(len);
         self.hooks.retain(|(node, _)| (*node as usize) < len);
+        self.random.truncate(len);
         for number in &mut self.numbers {
             if number.is_some_and(|known| known.index as usize >= len) {
                 *number = None;
@@ -307,7 +312,8 @@ impl Tape {
         tape
     }
 
-    /// Forgets every node, keeping the memory for the next ones. The variables made so far become invalid.
+    /// Forgets every node, keeping the memory for the next ones. The variables made so far become invalid. What the tape was set to
+    /// do stays: its [`seed`](TapeRef::seed) too, with which the same numbers are drawn again.
     ///
     /// ```
     /// use wengert::prelude::*;
@@ -320,10 +326,12 @@ impl Tape {
         if let Some(arena) = self.handle.live() {
             let graph = arena.graph.borrow();
             let (inference, checked) = (graph.inference, graph.checked);
+            let random = graph.random.afresh();
             drop(graph);
             self.handle.generation = retire(arena);
             let mut graph = arena.graph.borrow_mut();
             (graph.inference, graph.checked) = (inference, checked);
+            graph.random = random;
         }
     }
 }

@@ -7,8 +7,8 @@ use super::vectorize::vectorize;
 use crate::element::{Dtype, with_dtype};
 use crate::shape::Shape;
 use crate::tape::{
-    AnyVar, Batch, Called, Input, Operation, Output, Placeholder, Pullback, Reads, Span, TapeRef,
-    View, same,
+    AnyVar, Batch, Called, Input, Op, Operation, Output, Placeholder, Pullback, Reads, Span,
+    TapeRef, View, same,
 };
 use smallvec::SmallVec;
 
@@ -16,7 +16,8 @@ use smallvec::SmallVec;
 /// second time when the cotangent of its result is there. Trades time for memory; the gradients are the same bits.
 ///
 /// The function may read parameters of a model and constants besides its inputs, but no other variable that depends on parameters
-/// or leaves: that would be kept as an input, unseen.
+/// or leaves: that would be kept as an input, unseen. Random numbers that it draws, as for
+/// [`dropout`](crate::Var::dropout), are drawn again, the same ones.
 ///
 /// ```
 /// use wengert::prelude::*;
@@ -78,6 +79,8 @@ fn segment<F: FnOnce(&[AnyVar]) -> Option<AnyVar>>(
     waiting: usize,
     f: &mut Option<F>,
 ) -> Option<AnyVar> {
+    // What stands for the examples of a batch is an input like others, though constant.
+    let in_batch = tape.settle_key();
     let before = tape.len();
     let own = |x: &AnyVar| {
         if x.dtype().is_float() {
@@ -97,16 +100,24 @@ fn segment<F: FnOnce(&[AnyVar]) -> Option<AnyVar>>(
         );
     }
     span.untrack(tape);
+    let mut constants = outside.constant;
+    constants.retain(|&x| in_batch && !is_leaf(x));
+    let further: Vec<AnyVar> = outside
+        .leaves
+        .into_iter()
+        .chain(constants.iter().copied())
+        .collect();
     let operation = Checkpoint {
         span,
         output: output.index,
-        standing: own.iter().chain(&outside.leaves).map(|v| v.index).collect(),
+        standing: own.iter().chain(&further).map(|v| v.index).collect(),
         waiting,
+        constants: constants.len(),
     };
     let read: Vec<AnyVar> = [output]
         .into_iter()
         .chain(inputs.iter().copied())
-        .chain(outside.leaves)
+        .chain(further)
         .collect();
     Some(tape.record(operation, &read))
 }
@@ -120,6 +131,13 @@ struct Checkpoint {
     standing: Vec<u32>,
     /// How many inputs are read again only when the cotangent is there.
     waiting: usize,
+    /// How many inputs, the last ones, are constants.
+    constants: usize,
+}
+
+/// Whether a variable is a tensor that was given.
+fn is_leaf(x: AnyVar) -> bool {
+    matches!(x.tape().graph("checkpoint").node(x.index).op, Op::Leaf)
 }
 
 /// Copies an input, unless the output lies where it does.
@@ -168,8 +186,9 @@ impl Operation for Checkpoint {
         let (tape, cotangent) = (pullback.cotangent.tape(), pullback.cotangent);
         // A cotangent without a value says nothing about when it is there.
         let symbolic = tape.graph("checkpoint").symbolic;
+        let differentiated = pullback.inputs.len() - 1 - self.constants;
         let own = |(k, &x): (usize, &AnyVar)| {
-            if !x.dtype().is_float() {
+            if !x.dtype().is_float() || k >= differentiated {
                 return x;
             }
             let x = if k < self.waiting && !symbolic {

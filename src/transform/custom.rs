@@ -4,7 +4,7 @@ use super::checkpoint::copied;
 use super::forward::assert_same_tape;
 use super::packed::{pack, parts, shapes_of};
 use super::vars::{Vars, arranged, flat};
-use super::vmap::finish;
+use super::vmap::{examples, finish};
 use crate::element::{Dtype, Float};
 use crate::shape::Shape;
 use crate::tape::{
@@ -148,7 +148,8 @@ impl Operation for Ruled {
             };
             let inputs: Vec<AnyVar> = inputs.iter().map(|&x| example(x)).collect();
             let (value, cotangent) = (example(value), example(cotangent));
-            let found = one(&inputs, value, cotangent);
+            let (found, keys) = examples(tape, size, || one(&inputs, value, cotangent));
+            pairs.extend(keys);
             finish(tape, size, &pairs, &found).to_vec()
         });
         Some(ruled(tape, rule, batch.whole(self.inputs), &inputs))

@@ -60,12 +60,29 @@ where
     let Some(first) = given.first() else {
         panic!("implicit_root: there are no parameters");
     };
-    let tape = first.tape();
+    rooted(solver, residual, parameters, first.tape().streams())
+}
+
+/// As [`implicit_root`]; the residual draws random numbers of the streams from a number on, the same ones however often it is recorded.
+#[track_caller]
+fn rooted<P, T>(
+    solver: impl FnOnce(P::Values) -> Result<Tensor<T>, Error>,
+    residual: impl Fn(Var<T>, P) -> Var<T> + 'static,
+    parameters: P,
+    streams: u64,
+) -> Result<Var<T>, Error>
+where
+    P: Vars + Fetch + 'static,
+    T: Float,
+{
+    let given = flat(&parameters);
+    let tape = given[0].tape();
     let solution = tape.constant(&solver(tape.run(Borrowed(&parameters)))?);
     let arrangement = parameters.clone();
     let rule: UserRule = Rc::new(move |inputs, value, cotangent| {
         let parameters = arranged(&arrangement, inputs);
-        let f = |(z, p)| residual(z, p);
+        let tape = value.tape();
+        let f = |(z, p)| tape.repeating(streams, || residual(z, p));
         let (own, equation) = called("implicit_root", f, &(value.assume::<T>(), parameters));
         let (size, wanted) = (equation.shape().size(), value.shape().size());
         assert!(
@@ -208,13 +225,19 @@ impl FixedPoint {
         P: Vars + Fetch + 'static,
         T: Float,
     {
-        if let Some(first) = flat(&parameters).first() {
-            first.tape().run(Borrowed(&parameters));
-        }
+        let Some(tape) = flat(&parameters).first().map(|first| first.tape()) else {
+            panic!("implicit_root: there are no parameters");
+        };
+        tape.run(Borrowed(&parameters));
+        let streams = tape.streams();
         // The values are there: the constants of the other tape share them.
         let on = |tape: TapeRef| parameters.map(&mut |v| shared(tape, v));
-        let point = self.iterate(|tape, z| f(z, on(tape)), start)?;
-        implicit_root(|_| Ok(point), move |z, p| f(z, p) - z, parameters)
+        let step = |aside: TapeRef, z| {
+            aside.draw_as(tape, streams);
+            f(z, on(aside))
+        };
+        let point = self.iterate(step, start)?;
+        rooted(|_| Ok(point), move |z, p| f(z, p) - z, parameters, streams)
     }
 
     #[track_caller]

@@ -4,6 +4,7 @@ use super::scan_step::{Body, Scan};
 use super::vars::{Vars, arranged, flat};
 use super::vectorize::reshaped;
 use crate::element::{Element, with_float};
+use crate::op;
 use crate::shape::Shape;
 use crate::tape::{AnyVar, Outside, Placeholder, Span, Var, View};
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use std::sync::Arc;
 /// not grow with the sequence. Of a run only the states are kept for the backward pass, which computes each step again.
 ///
 /// States and results are of one floating-point type, and a step leaves the shapes of the state as they are. What the step reads
-/// from outside, as parameters of a model, is differentiated too.
+/// from outside, as parameters of a model, is differentiated too. Random numbers that a step draws are new at each step, and the same
+/// in the backward pass.
 ///
 /// # Derivative
 /// A loop backwards, in one node as well. Derivatives of that, second ones and those of forward mode, are recorded step by step.
@@ -44,7 +46,7 @@ pub fn scan<C: Vars, X: Vars, Y: Vars>(
     start: C,
     sequence: X,
 ) -> (C, Y) {
-    let (state, xs) = (flat(&start), flat(&sequence));
+    let (state, mut xs) = (flat(&start), flat(&sequence));
     let Some(first) = state.first() else {
         panic!("scan: there is no state");
     };
@@ -56,8 +58,10 @@ pub fn scan<C: Vars, X: Vars, Y: Vars>(
         tape.placeholder(&Placeholder::Step, v.dtype(), &shape)
     };
     let own: Vec<AnyVar> = state.iter().map(|v| stand(v, 0)).collect();
-    let element: Vec<AnyVar> = xs.iter().map(|v| stand(v, 1)).collect();
-    let (next, results) = step(arranged(&start, &own), arranged(&sequence, &element));
+    let mut element: Vec<AnyVar> = xs.iter().map(|v| stand(v, 1)).collect();
+    let ((next, results), key) = tape.standing(&Placeholder::Step, || {
+        step(arranged(&start, &own), arranged(&sequence, &element))
+    });
     let (new, made) = (flat(&next), flat(&results));
     for (k, (before, after)) in own.iter().zip(&new).enumerate() {
         let (before, after) = (before.shape(), after.shape());
@@ -75,6 +79,11 @@ pub fn scan<C: Vars, X: Vars, Y: Vars>(
     );
     let row = joined(&all);
     let span = Span::since(tape, before);
+    // Each step has a key of its own for its random numbers, as an element of the sequence.
+    if let Some(key) = key {
+        element.push(key);
+        xs.push(op::keys(tape, steps));
+    }
     let given: Vec<AnyVar> = own.iter().chain(&element).copied().collect();
     let Outside {
         leaves,
@@ -83,7 +92,7 @@ pub fn scan<C: Vars, X: Vars, Y: Vars>(
     } = span.outside(tape, &given, &[row]);
     span.untrack(tape);
     let captured: Vec<AnyVar> = [leaves, tracked, constant].concat();
-    let body = Body::new(tape, span, [&own, &element, &captured], row, steps);
+    let body = Body::new(tape, span, [&own, &element, &captured], row, (steps, key));
     let inputs: Vec<AnyVar> = state.iter().chain(&xs).chain(&captured).copied().collect();
     let rows = tape.record(Scan(Arc::new(body)), &inputs);
     unrolled(rows, steps, (&state, &start), (&made, &results))

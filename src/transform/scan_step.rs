@@ -23,6 +23,8 @@ pub(super) struct Body {
     row: u32,
     width: usize,
     steps: usize,
+    /// Which of the nodes stands for the key of random numbers, if any are drawn.
+    key: Option<u32>,
     forward: Compiled,
 }
 
@@ -54,7 +56,7 @@ impl Body {
         span: Span,
         standing: [&[AnyVar]; 3],
         row: AnyVar,
-        steps: usize,
+        (steps, key): (usize, Option<AnyVar>),
     ) -> Self {
         let describe = |all: &[AnyVar]| all.iter().map(|v| (v.dtype(), v.shape())).collect();
         let described = standing.map(describe);
@@ -71,6 +73,7 @@ impl Body {
             row: row.index,
             width,
             steps,
+            key: key.map(|key| key.index),
             forward,
         }
     }
@@ -115,6 +118,14 @@ impl Body {
     fn backward(&self, tape: TapeRef) -> Compiled {
         let aside = Tape::new();
         let own = leaves(*aside, &self.described);
+        // Rules of the user's own may draw: of other streams than the step does, with its key.
+        let standing = self.standing.iter().flatten();
+        let key = standing
+            .zip(&own)
+            .find(|(node, _)| Some(**node) == self.key);
+        let without =
+            "the step of a scan that draws no random numbers cannot do so in its backward pass";
+        aside.draw_with(key.map(|(_, &own)| own), tape.streams(), without);
         let copy = replayed(&self.span, &self.standing, self.row, tape, *aside, &own);
         let dtype = copy.dtype();
         let (state, rest) = (self.size(0), self.width - self.size(0));
@@ -174,7 +185,7 @@ fn run<T: Float>(
     inputs: &[Slice<'_>],
     scratch: &mut Scratch,
 ) -> Result<Vec<T>, String> {
-    let outcome = program.run(inputs, &[], scratch);
+    let outcome = program.run(inputs, &[], program.seed, scratch);
     let result = outcome.map_err(|error| error.to_string())?.remove(0);
     let result = T::restore::<Tensors>(result).expect("the type that was recorded");
     Ok(result.to_vec())
@@ -418,9 +429,17 @@ impl Operation for ScanBack {
             .collect();
         // In the order of the result: the sequence as rows.
         let pieces = self.pieces(&first);
-        let second = pull_back_all(&[(pieces, pullback.cotangent)], &own);
-        let found = second.into_iter().zip(&wanted[1..]);
-        let found = found.map(|(ct, wanted)| ct.filter(|_| *wanted));
+        let is_float = |v: &AnyVar| v.dtype().is_float();
+        let floats: Vec<AnyVar> = own.iter().copied().filter(is_float).collect();
+        let mut second = pull_back_all(&[(pieces, pullback.cotangent)], &floats).into_iter();
+        let found = own.iter().zip(&wanted[1..]).map(|(v, wanted)| {
+            let found = if is_float(v) {
+                second.next().flatten()
+            } else {
+                None
+            };
+            found.filter(|_| *wanted)
+        });
         Some([None].into_iter().chain(found).collect())
     }
 

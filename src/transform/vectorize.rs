@@ -4,6 +4,7 @@
 //! depends on no example is not recorded again.
 
 use super::hook;
+use super::vmap::examples;
 use crate::element::with_dtype;
 use crate::shape::{Shape, few};
 use crate::tape::{AnyVar, Attribution, Batch, Called, Hook, Op, Placeholder, TapeRef, Var, View};
@@ -252,8 +253,9 @@ fn batched_hook(hook: Hook, size: usize) -> Hook {
     Rc::new(move |batch: AnyVar| {
         let (tape, shape) = (batch.tape(), batch.shape().without(0));
         let example = tape.placeholder(&Placeholder::Example, batch.dtype(), &shape);
-        let changed = hook(example);
-        let (result, differs) = vectorize(tape, size, &[(example, batch)], &[changed])[0];
+        let (changed, keys) = examples(tape, size, || hook(example));
+        let given: SmallVec<[_; 2]> = [(example, batch)].into_iter().chain(keys).collect();
+        let (result, differs) = vectorize(tape, size, &given, &[changed])[0];
         if differs {
             return result;
         }

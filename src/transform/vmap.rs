@@ -2,6 +2,7 @@
 
 use super::vars::{Vars, arranged, flat};
 use super::vectorize::vectorize;
+use crate::op;
 use crate::shape::{Shape, few, or_panic, resolve_axis};
 use crate::tape::{AnyVar, Placeholder, TapeRef, View};
 use smallvec::SmallVec;
@@ -12,6 +13,8 @@ use smallvec::SmallVec;
 /// The function is called once, with variables of the shape of one example. What it recorded is then recorded for all examples
 /// together, so that nothing runs example by example, and derivatives can be taken inside as well as outside. What does not
 /// depend on an example is computed once. For other axes, and for inputs that all examples share, see [`Vmap`].
+///
+/// Random numbers that the function draws differ from example to example. Those that were drawn before are what they are.
 ///
 /// ```
 /// use wengert::prelude::*;
@@ -117,7 +120,8 @@ impl Vmap {
             standing.push(example);
             pairs.push((example, moved(input, axis, 0)));
         }
-        let outputs = f(arranged(&inputs, &standing));
+        let (outputs, keys) = examples(tape, size, || f(arranged(&inputs, &standing)));
+        pairs.extend(keys);
         let mut results: SmallVec<[AnyVar; 4]> = SmallVec::new();
         for result in finish(tape, size, &pairs, &flat(&outputs)) {
             let shape = result.shape();
@@ -161,6 +165,18 @@ impl Vmap {
         );
         resolved
     }
+}
+
+/// Calls a function that stands for so many examples. If it has drawn random numbers, what stood for the key of an example comes
+/// with it, and with the keys of all of them.
+#[track_caller]
+pub(super) fn examples<R>(
+    tape: TapeRef,
+    size: usize,
+    f: impl FnOnce() -> R,
+) -> (R, Option<(AnyVar, AnyVar)>) {
+    let (result, key) = tape.standing(&Placeholder::Example, f);
+    (result, key.map(|key| (key, op::keys(tape, size))))
 }
 
 /// The number of examples.

@@ -236,6 +236,10 @@ const WITHOUT_ROW: &[&str] = &[
     "argmax",
     "argmin",
     "one_hot",
+    // Nothing to differentiate by.
+    "uniform",
+    "normal",
+    "bernoulli",
     // Cut on purpose.
     "stop_gradient",
 ];
