@@ -68,6 +68,12 @@ impl Error {
         self
     }
 
+    /// The same with words before what it says.
+    pub(crate) fn preceded_by(mut self, words: &str) -> Self {
+        self.message.insert_str(0, words);
+        self
+    }
+
     /// What kind of fault it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -24,8 +24,10 @@ mod suite {
     mod transforms_custom;
     mod transforms_edges;
     mod transforms_implicit;
+    mod transforms_implicit_batches;
     mod transforms_models;
     mod transforms_outputs;
     mod transforms_scan;
+    mod transforms_scan_nested;
     mod trouble;
 }

@@ -56,6 +56,15 @@ impl Check {
     /// Compares derivatives of a loss with respect to the trainable parameters of a model:
     /// [`model`], with these settings.
     ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check::Check;
+    /// let model = Linear::<f32>::new(2, 1, &mut wengert::rng(0));
+    /// let report = Check::new().order(1).model(&model, |m, tape| m.forward(tape.full([2], 0.5)).sum())?;
+    /// assert_eq!(report.comparisons()[0].order, 1);
+    /// # Ok::<(), wengert::check::Failure>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`gradients`](super::gradients()).
     pub fn model<M: Module + ?Sized, T: Float>(

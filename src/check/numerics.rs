@@ -16,6 +16,15 @@ use std::panic::Location;
 const TRIALS: u64 = 3;
 
 /// What went wrong with a value.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check::{self, TroubleKind};
+/// let x = [&Tensor::from([-1.0f32])];
+/// let kind = |troubles: check::Troubles| troubles.all()[0].kind();
+/// assert_eq!(kind(check::numerics(|[x]| (x + 1.0).ln(), x).unwrap_err()), TroubleKind::Infinite);
+/// assert_eq!(kind(check::numerics(|[x]| x.sqrt(), x).unwrap_err()), TroubleKind::NotANumber);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TroubleKind {
@@ -29,6 +38,17 @@ pub enum TroubleKind {
 }
 
 /// A value in which something goes wrong first.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check;
+/// let x = Tensor::from([1.0f32, 200.0]);
+/// let troubles = check::numerics(|[x]| x.exp().sum(), [&x]).unwrap_err();
+/// let first = &troubles.all()[0];
+/// // What it says: operation, elements, line, and what it was computed from.
+/// assert!(first.to_string().starts_with("forward: exp becomes infinite in 1 of 2 elements, first [1]"));
+/// assert!(first.to_string().ends_with("input 0: from 1e0 to 2e2"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Trouble {
     kind: TroubleKind,
@@ -43,36 +63,98 @@ pub struct Trouble {
 
 impl Trouble {
     /// What goes wrong.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check::{self, TroubleKind};
+    /// let x = Tensor::from([1.0f32, 200.0]);
+    /// let troubles = check::numerics(|[x]| x.exp().sum(), [&x]).unwrap_err();
+    /// let first = &troubles.all()[0];
+    /// assert_eq!(first.kind(), TroubleKind::Infinite);
+    /// ```
     pub fn kind(&self) -> TroubleKind {
         self.kind
     }
 
     /// Whether it goes wrong in the gradient; then the line is that of the operation whose rule it is.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// // The root of 0 is 0, its slope infinite.
+    /// let troubles = check::numerics(|[x]| x.sqrt().sum(), [&Tensor::from([0.0f32])]).unwrap_err();
+    /// assert!(troubles.all()[0].is_backward());
+    /// ```
     pub fn is_backward(&self) -> bool {
         self.backward
     }
 
     /// The name of the operation that computed it.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let x = Tensor::from([1.0f32, 200.0]);
+    /// let troubles = check::numerics(|[x]| x.exp().sum(), [&x]).unwrap_err();
+    /// let first = &troubles.all()[0];
+    /// assert_eq!(first.operation(), "exp");
+    /// ```
     pub fn operation(&self) -> &'static str {
         self.operation
     }
 
     /// The line that recorded it.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let x = Tensor::from([1.0f32, 200.0]);
+    /// let troubles = check::numerics(|[x]| x.exp().sum(), [&x]).unwrap_err();
+    /// let first = &troubles.all()[0];
+    /// assert_eq!(first.location().line(), line!() - 2);
+    /// ```
     pub fn location(&self) -> &'static Location<'static> {
         self.location
     }
 
     /// The index of the first element that is affected.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let x = Tensor::from([1.0f32, 200.0]);
+    /// let troubles = check::numerics(|[x]| x.exp().sum(), [&x]).unwrap_err();
+    /// let first = &troubles.all()[0];
+    /// assert_eq!(first.index(), [1]);
+    /// ```
     pub fn index(&self) -> &[usize] {
         &self.index
     }
 
     /// How many elements are affected.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let x = Tensor::from([1.0f32, 200.0]);
+    /// let troubles = check::numerics(|[x]| x.exp().sum(), [&x]).unwrap_err();
+    /// let first = &troubles.all()[0];
+    /// assert_eq!(first.elements(), 1);
+    /// ```
     pub fn elements(&self) -> usize {
         self.elements
     }
 
     /// The smallest and the largest finite element of each input of the operation.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let x = Tensor::from([1.0f32, 200.0]);
+    /// let troubles = check::numerics(|[x]| x.exp().sum(), [&x]).unwrap_err();
+    /// let first = &troubles.all()[0];
+    /// assert_eq!(first.inputs(), [Some((1.0, 200.0))]);
+    /// ```
     pub fn inputs(&self) -> &[Option<(f64, f64)>] {
         &self.inputs
     }
@@ -103,6 +185,15 @@ impl fmt::Display for Trouble {
 }
 
 /// Where a program goes wrong in its numbers: what [`numerics`] found. Its debug form is its display.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check;
+/// let x = Tensor::from([200.0f32]);
+/// let troubles = check::numerics(|[x]| x.exp().sum(), [&x]).unwrap_err();
+/// assert!(troubles.to_string().starts_with("numbers go wrong in "));
+/// assert_eq!(format!("{troubles:?}"), troubles.to_string());
+/// ```
 #[derive(Clone)]
 pub struct Troubles {
     found: Vec<Trouble>,
@@ -110,6 +201,14 @@ pub struct Troubles {
 
 impl Troubles {
     /// The places, in the order of the run.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let x = Tensor::from([200.0f32]);
+    /// let troubles = check::numerics(|[x]| x.exp().sum(), [&x]).unwrap_err();
+    /// assert_eq!(troubles.all()[0].operation(), "exp");
+    /// ```
     pub fn all(&self) -> &[Trouble] {
         &self.found
     }

@@ -10,6 +10,36 @@ use std::sync::Arc;
 
 /// The inputs of an operation: references to tensors, of one type in an array, of any types in a
 /// tuple.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::{AnyVar, Input, Operation, Output, Pullback};
+/// # /// Half of the input.
+/// # #[derive(Debug)]
+/// # struct Half;
+/// # impl Operation for Half {
+/// #     fn name(&self) -> &'static str {
+/// #         "half"
+/// #     }
+/// #     fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
+/// #         Ok((inputs[0].0, inputs[0].1.clone()))
+/// #     }
+/// #     fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
+/// #         let y = output.elements::<f64>();
+/// #         inputs[0].copy_to(y);
+/// #         y.iter_mut().for_each(|y| *y *= 0.5);
+/// #         Ok(())
+/// #     }
+/// #     fn vjp(&self, pullback: &Pullback<'_>, _k: usize) -> AnyVar {
+/// #         (pullback.cotangent::<f64>() * 0.5).erase()
+/// #     }
+/// # }
+/// let x = Tensor::from([1.0, -2.0]);
+/// // One, or an array.
+/// wengert::check::operation(Half, &x)?;
+/// wengert::check::operation(Half, [&x])?;
+/// # Ok::<(), wengert::check::Failure>(())
+/// ```
 pub trait Arguments {
     /// The tensors, in order.
     #[doc(hidden)]
@@ -135,6 +165,35 @@ fn value(variable: AnyVar) -> AnyTensor {
 impl Check {
     /// Checks an operation with a kernel and a rule of its own:
     /// [`operation`](super::operation()), with these settings.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::{AnyVar, Input, Operation, Output, Pullback};
+    /// /// Half of the input.
+    /// #[derive(Debug)]
+    /// struct Half;
+    /// impl Operation for Half {
+    ///     fn name(&self) -> &'static str {
+    ///         "half"
+    ///     }
+    ///     fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
+    ///         Ok((inputs[0].0, inputs[0].1.clone()))
+    ///     }
+    ///     fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
+    ///         let y = output.elements::<f64>();
+    ///         inputs[0].copy_to(y);
+    ///         y.iter_mut().for_each(|y| *y *= 0.5);
+    ///         Ok(())
+    ///     }
+    ///     fn vjp(&self, pullback: &Pullback<'_>, _k: usize) -> AnyVar {
+    ///         (pullback.cotangent::<f64>() * 0.5).erase()
+    ///     }
+    /// }
+    /// let x = Tensor::from([1.0, -2.0]);
+    /// let report = wengert::check::Check::new().order(1).operation(Half, &x)?;
+    /// assert!(report.comparisons().iter().all(|c| c.order == 1 && c.agrees()));
+    /// # Ok::<(), wengert::check::Failure>(())
+    /// ```
     ///
     /// # Errors
     /// As [`operation`](super::operation()).

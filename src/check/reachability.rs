@@ -9,6 +9,20 @@ use std::fmt;
 use std::panic::Location;
 
 /// What cuts the way of a gradient.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check::{self, CutKind};
+/// let model = Param::new(Tensor::from([1.5]));
+/// let cut = |f: fn(Var<f64>) -> Var<f64>| {
+///     let error = check::reachability(&model, |m, tape| f(m.on(tape)).sum()).unwrap_err();
+///     error.reachability().parameters()[0].cuts()[0].kind().clone()
+/// };
+/// assert_eq!(cut(|x| x.stop_gradient()), CutKind::StopGradient);
+/// assert_eq!(cut(|x| x.round()), CutKind::Flat);
+/// assert_eq!(cut(|x| x.gt(0.0).cast()), CutKind::Comparison);
+/// assert_eq!(cut(|x| x.cast::<i64>().cast()), CutKind::Cast);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CutKind {
@@ -25,6 +39,15 @@ pub enum CutKind {
 }
 
 /// A place where the way of a gradient is cut.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check;
+/// let model = Param::new(Tensor::from([1.5]));
+/// let error = check::reachability(&model, |m, tape| m.on(tape).round().sum()).unwrap_err();
+/// let cut = &error.reachability().parameters()[0].cuts()[0];
+/// assert!(cut.to_string().starts_with("a slope of 0 from round at "));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cut {
     kind: CutKind,
@@ -34,16 +57,41 @@ pub struct Cut {
 
 impl Cut {
     /// What cuts it.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check::{self, CutKind};
+    /// let model = Param::new(Tensor::from([1.5]));
+    /// let error = check::reachability(&model, |m, tape| m.on(tape).round().sum()).unwrap_err();
+    /// assert_eq!(error.reachability().parameters()[0].cuts()[0].kind(), &CutKind::Flat);
+    /// ```
     pub fn kind(&self) -> &CutKind {
         &self.kind
     }
 
     /// The name of the operation.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let model = Param::new(Tensor::from([1.5]));
+    /// let error = check::reachability(&model, |m, tape| m.on(tape).round().sum()).unwrap_err();
+    /// assert_eq!(error.reachability().parameters()[0].cuts()[0].operation(), "round");
+    /// ```
     pub fn operation(&self) -> &'static str {
         self.operation
     }
 
     /// The line that recorded it.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let model = Param::new(Tensor::from([1.5]));
+    /// let error = check::reachability(&model, |m, tape| m.on(tape).round().sum()).unwrap_err();
+    /// let cut = &error.reachability().parameters()[0].cuts()[0];
+    /// assert_eq!(cut.location().line(), line!() - 2);
+    /// ```
     pub fn location(&self) -> &'static Location<'static> {
         self.location
     }
@@ -84,6 +132,20 @@ impl fmt::Display for Cut {
 }
 
 /// How a loss depends on a parameter.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check::{self, Reach};
+/// let all: Vec<_> = (0..4).map(|k| Param::new(Tensor::from([k as f64]))).collect();
+/// let error = check::reachability(&all, |m, tape| {
+///     let [a, b, c] = [0, 1, 2].map(|k: usize| m[k].on(tape));
+///     let _aside = c.exp();
+///     (a * b.stop_gradient()).sum()
+/// });
+/// let error = error.unwrap_err();
+/// let found: Vec<Reach> = error.reachability().parameters().iter().map(|d| d.reach()).collect();
+/// assert_eq!(found, [Reach::Reached, Reach::Cut, Reach::Aside, Reach::Unused]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reach {
@@ -100,6 +162,15 @@ pub enum Reach {
 }
 
 /// A parameter, and how the loss depends on it.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check::{self, Reach};
+/// let model = Param::new(Tensor::from([1.5]));
+/// let error = check::reachability(&model, |m, tape| m.on(tape).round().sum()).unwrap_err();
+/// let dependence = &error.reachability().parameters()[0];
+/// assert_eq!((dependence.reach(), dependence.cuts().len()), (Reach::Cut, 1));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Dependence {
     name: String,
@@ -109,23 +180,60 @@ pub struct Dependence {
 
 impl Dependence {
     /// The name of the parameter.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let model = Linear::<f32>::new(2, 2, &mut wengert::rng(0));
+    /// let found = check::reachability(&model, |m, tape| m.forward(tape.full([2], 1.0)).sum())?;
+    /// let names: Vec<&str> = found.parameters().iter().map(|d| d.name()).collect();
+    /// assert_eq!(names, ["weight", "bias"]);
+    /// # Ok::<(), check::Unreachable>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// How the loss depends on it.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check::{self, Reach};
+    /// let model = Param::new(Tensor::from([1.5]));
+    /// let error = check::reachability(&model, |m, tape| m.on(tape).round().sum()).unwrap_err();
+    /// assert_eq!(error.reachability().parameters()[0].reach(), Reach::Cut);
+    /// ```
     pub fn reach(&self) -> Reach {
         self.reach
     }
 
     /// Where ways from the loss to the parameter are cut: all of them if it is not reached, some of them
     /// if it is.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// // One way is cut, the other is not.
+    /// let model = Param::new(Tensor::from([1.5]));
+    /// let found = check::reachability(&model, |m, tape| (m.on(tape) - m.on(tape).round()).sum())?;
+    /// assert_eq!(found.parameters()[0].cuts()[0].operation(), "round");
+    /// # Ok::<(), check::Unreachable>(())
+    /// ```
     pub fn cuts(&self) -> &[Cut] {
         &self.cuts
     }
 }
 
 /// Which parameters a gradient reaches: what [`reachability`] found.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check;
+/// let model = Param::new(Tensor::from([1.5]));
+/// let found = check::reachability(&model, |m, tape| m.on(tape).sum())?;
+/// assert_eq!(found.to_string(), "a gradient reaches all of 1 trainable parameters");
+/// # Ok::<(), check::Unreachable>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Reachability {
     parameters: Vec<Dependence>,
@@ -133,6 +241,15 @@ pub struct Reachability {
 
 impl Reachability {
     /// The parameters, in the order of a visit.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check::{self, Reach};
+    /// let model = Param::new(Tensor::from([1.5]));
+    /// let found = check::reachability(&model, |m, tape| m.on(tape).sum())?;
+    /// assert_eq!(found.parameters()[0].reach(), Reach::Reached);
+    /// # Ok::<(), check::Unreachable>(())
+    /// ```
     pub fn parameters(&self) -> &[Dependence] {
         &self.parameters
     }
@@ -193,6 +310,14 @@ impl fmt::Display for Reachability {
 
 /// Trainable parameters that no gradient reaches. It displays as the [`Reachability`], as does its debug
 /// form.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check;
+/// let model = Param::new(Tensor::from([1.5]));
+/// let error = check::reachability(&model, |m, tape| m.on(tape).round().sum()).unwrap_err();
+/// assert!(error.to_string().starts_with("no gradient reaches 1 of 1 trainable parameters"));
+/// ```
 #[derive(Clone)]
 pub struct Unreachable {
     found: Reachability,
@@ -200,6 +325,14 @@ pub struct Unreachable {
 
 impl Unreachable {
     /// What was found of all parameters.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let model = Param::new(Tensor::from([1.5]));
+    /// let error = check::reachability(&model, |m, tape| m.on(tape).round().sum()).unwrap_err();
+    /// assert_eq!(error.reachability().unreached().count(), 1);
+    /// ```
     pub fn reachability(&self) -> &Reachability {
         &self.found
     }

@@ -11,6 +11,17 @@ const SHOWN: usize = 12;
 const KINKS: usize = 3;
 
 /// What reverse mode is compared with.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check::{self, Method};
+/// let x = Tensor::from([0.5, -1.0]);
+/// let report = check::gradients(|[x]| x.sin(), [&x])?;
+/// let by = |method| report.comparisons().iter().filter(|c| c.method == method).count();
+/// // Two orders of each: of two coordinates, and of one input.
+/// assert_eq!((by(Method::Difference), by(Method::Forward)), (4, 2));
+/// # Ok::<(), check::Failure>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Method {
@@ -22,6 +33,20 @@ pub enum Method {
 }
 
 /// What a comparison says.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check::{self, Verdict};
+/// let x = Tensor::from([0.5, -1.0]);
+/// let failure = check::gradients(|[x]| x * x.stop_gradient(), [&x]).unwrap_err();
+/// let of = |order, at: usize| {
+///     let all = failure.report().comparisons().iter();
+///     all.filter(|c| c.order == order && c.index == [at]).map(|c| c.verdict()).next()
+/// };
+/// assert_eq!(of(1, 0), Some(Verdict::Differs));
+/// // The first derivative is `x.stop_gradient()`: nothing leads back.
+/// assert_eq!(of(2, 0), Some(Verdict::Cut));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -95,11 +120,29 @@ pub(super) fn index_of(position: usize, shape: &Shape) -> Vec<usize> {
 
 impl Comparison {
     /// How far the two are apart.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let x = Tensor::from([0.5, -1.0]);
+    /// let report = check::gradients(|[x]| x.sin(), [&x])?;
+    /// assert!(report.comparisons().iter().all(|c| c.error() <= c.tolerance));
+    /// # Ok::<(), check::Failure>(())
+    /// ```
     pub fn error(&self) -> f64 {
         (self.reverse - self.reference).abs()
     }
 
     /// What the comparison says.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check::{self, Verdict};
+    /// let x = Tensor::from([0.5, -1.0]);
+    /// let report = check::gradients(|[x]| x.sin(), [&x])?;
+    /// assert!(report.comparisons().iter().all(|c| c.verdict() == Verdict::Agrees));
+    /// # Ok::<(), check::Failure>(())
+    /// ```
     pub fn verdict(&self) -> Verdict {
         if self.kink.is_some() && self.reverse.is_finite() {
             Verdict::Kink
@@ -115,11 +158,31 @@ impl Comparison {
     }
 
     /// Whether the two agree.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let x = Tensor::from([0.5, -1.0]);
+    /// let report = check::gradients(|[x]| x.sin(), [&x])?;
+    /// assert!(report.comparisons().iter().all(|c| c.agrees()));
+    /// # Ok::<(), check::Failure>(())
+    /// ```
     pub fn agrees(&self) -> bool {
         self.verdict() == Verdict::Agrees
     }
 
     /// Whether it is a failure: they neither agree nor stand at a kink.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let x = Tensor::from([0.0, 1.0]);
+    /// let report = check::gradients(|[x]| x.abs(), [&x])?;
+    /// // It does not agree at the kink, but that is no failure.
+    /// assert!(report.comparisons().iter().any(|c| !c.agrees()));
+    /// assert!(!report.comparisons().iter().any(|c| c.fails()));
+    /// # Ok::<(), check::Failure>(())
+    /// ```
     pub fn fails(&self) -> bool {
         !matches!(self.verdict(), Verdict::Agrees | Verdict::Kink)
     }
@@ -190,22 +253,59 @@ impl Report {
     }
 
     /// All comparisons, the furthest off first.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let x = Tensor::from([0.5, -1.0]);
+    /// let report = check::gradients(|[x]| x.sin(), [&x])?;
+    /// // Two coordinates and a direction, of two orders.
+    /// assert_eq!(report.comparisons().len(), 6);
+    /// # Ok::<(), check::Failure>(())
+    /// ```
     pub fn comparisons(&self) -> &[Comparison] {
         &self.comparisons
     }
 
     /// The comparisons that fail: they neither agree nor stand at a kink.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let x = Tensor::from([0.5, -1.0]);
+    /// let failure = check::gradients(|[x]| x * x.stop_gradient(), [&x]).unwrap_err();
+    /// assert!(failure.report().failures().any(|c| c.order == 1 && c.index == [0]));
+    /// ```
     pub fn failures(&self) -> impl Iterator<Item = &Comparison> {
         self.comparisons.iter().filter(|c| c.fails())
     }
 
     /// The comparisons at a kink or a jump of the function, which say nothing about the derivative.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let x = Tensor::from([0.0, 1.0]);
+    /// let report = check::gradients(|[x]| x.abs(), [&x])?;
+    /// assert!(report.kinks().all(|c| c.index == [0]));
+    /// assert!(report.kinks().count() > 0);
+    /// # Ok::<(), check::Failure>(())
+    /// ```
     pub fn kinks(&self) -> impl Iterator<Item = &Comparison> {
         let at_kink = |c: &&Comparison| c.verdict() == Verdict::Kink;
         self.comparisons.iter().filter(at_kink)
     }
 
     /// What is wrong besides derivatives: what [`operation`](super::operation()) found of a kernel.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let x = Tensor::from([0.5, -1.0]);
+    /// let report = check::gradients(|[x]| x.sin(), [&x])?;
+    /// assert!(report.faults().is_empty());
+    /// # Ok::<(), check::Failure>(())
+    /// ```
     pub fn faults(&self) -> &[String] {
         &self.faults
     }
@@ -342,6 +442,15 @@ impl fmt::Display for Report {
 ///
 /// It displays as its [`Report`], and so does its debug form, which is what a test that returns a
 /// `Result` prints.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::check;
+/// let x = Tensor::from([0.5, -1.0]);
+/// let failure = check::gradients(|[x]| x * x.stop_gradient(), [&x]).unwrap_err();
+/// // Both forms are a table of what differs.
+/// assert_eq!(format!("{failure:?}"), failure.to_string());
+/// ```
 #[derive(Clone)]
 pub struct Failure {
     report: Report,
@@ -349,6 +458,14 @@ pub struct Failure {
 
 impl Failure {
     /// All comparisons.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check;
+    /// let x = Tensor::from([0.5, -1.0]);
+    /// let failure = check::gradients(|[x]| x * x.stop_gradient(), [&x]).unwrap_err();
+    /// assert!(failure.report().failures().count() > 0);
+    /// ```
     pub fn report(&self) -> &Report {
         &self.report
     }

@@ -47,6 +47,16 @@ impl Default for Check {
 
 impl Check {
     /// The default settings.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check::Check;
+    /// let x = Tensor::from([0.5, -1.0]);
+    /// let report = Check::new().gradients(|[x]| x.exp(), [&x])?;
+    /// // First and second derivatives.
+    /// assert!(report.comparisons().iter().all(|c| c.order == 1 || c.order == 2));
+    /// # Ok::<(), wengert::check::Failure>(())
+    /// ```
     pub fn new() -> Self {
         Check::default()
     }
@@ -131,6 +141,15 @@ impl Check {
 
     /// Compares derivatives of `f` by reverse mode with differences and with forward mode:
     /// [`gradients`](super::gradients()), with these settings.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::check::Check;
+    /// let (a, b) = (Tensor::from([0.5, -1.0]), Tensor::from([2.0, 3.0]));
+    /// let report = Check::new().order(1).gradients(|[a, b]| a * b, [&a, &b])?;
+    /// assert!(report.comparisons().iter().all(|c| c.order == 1 && c.agrees()));
+    /// # Ok::<(), wengert::check::Failure>(())
+    /// ```
     ///
     /// # Errors
     /// As [`gradients`](super::gradients()).

@@ -23,6 +23,20 @@ use crate::tape::Var;
 /// let x = tape.constant(&Tensor::from([1.0, 2.0]));
 /// assert_eq!(scale.forward(x).value(), Tensor::from([3.0, 6.0]));
 /// ```
+///
+/// # Lines of the program
+/// What a layer of the crate records is attributed to the line that calls it, that of a layer of yours to the lines in its `forward`.
+/// A call of a trait object carries no line: `layer.forward(x)` of a plain `&dyn Layer` that is a layer of the crate is attributed to
+/// a line of the crate. Behind a `Box`, in a [`Sequential`](crate::Sequential), and behind one more reference it is found:
+///
+/// ```
+/// use wengert::prelude::*;
+/// let layer: &dyn Layer = &activation::Relu;
+/// let tape = Tape::new();
+/// let x = tape.leaf(&Tensor::from([-1.0, 2.0]));
+/// (&layer).forward(x);
+/// assert!(tape.to_string().contains(&format!("{}:{}", file!(), line!() - 1)));
+/// ```
 pub trait Layer<T: Float = f32> {
     /// Records the function of `x`.
     ///
@@ -41,6 +55,13 @@ pub trait Layer<T: Float = f32> {
 }
 
 impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
+    #[track_caller]
+    fn forward(&self, x: Var<T>) -> Var<T> {
+        (**self).applied(x)
+    }
+}
+
+impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for &L {
     #[track_caller]
     fn forward(&self, x: Var<T>) -> Var<T> {
         (**self).applied(x)

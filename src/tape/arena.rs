@@ -6,6 +6,7 @@
 
 use super::node::{Node, SharedShape};
 use super::random::Randomness;
+use super::rewrite::Again;
 use super::var::AnyVar;
 use crate::element::{Dtype, Element};
 use crate::tensor::{AnyStorage, Buffer, Pool};
@@ -42,8 +43,12 @@ pub(crate) struct Graph {
     pub attributed: Option<&'static Location<'static>>,
     /// Functions that cotangents go through on their way back, by node.
     pub hooks: Vec<(u32, Hook)>,
+    /// Nodes that are copies and whose hooks or rules may hold variables of what was copied, each with the copies that led to it.
+    pub copies: Vec<(u32, Vec<Rc<Again>>)>,
     /// Rules that users gave for parts of a program, by number.
     pub rules: Vec<UserRule>,
+    /// The functions that are being recorded for one example of a batch, the outermost first.
+    pub batches: Vec<Examples>,
     /// Whether the cotangents of the walk under way stand for values that are put in their place later.
     pub symbolic: bool,
     /// What random numbers are drawn with.
@@ -53,6 +58,16 @@ pub(crate) struct Graph {
     pub cotangents: Vec<Cotangent>,
     /// What the executor keeps from run to run.
     pub plans: Option<Box<dyn Any>>,
+}
+
+/// A batch whose function is being recorded for one example.
+#[derive(Clone)]
+pub(crate) struct Examples {
+    pub size: usize,
+    /// What stands for one example, and all of them.
+    pub pairs: Vec<(AnyVar, AnyVar)>,
+    /// Its number among the functions that have keys of their own for random numbers, and whether that of an example is a pair.
+    pub key: (usize, bool),
 }
 
 /// What makes one cotangent of another.
@@ -104,7 +119,9 @@ impl Graph {
         self.checked = false;
         self.attributed = None;
         self.hooks.clear();
+        self.copies.clear();
         self.rules.clear();
+        self.batches.clear();
         self.symbolic = false;
         self.random = Randomness::default();
     }
@@ -115,6 +132,7 @@ impl Graph {
         self.values.truncate(len);
         self.hooks.retain(|(node, _)| (*node as usize) < len);
         self.random.truncate(len);
+        self.copies.retain(|(node, _)| (*node as usize) < len);
         for number in &mut self.numbers {
             if number.is_some_and(|known| known.index as usize >= len) {
                 *number = None;

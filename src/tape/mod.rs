@@ -15,7 +15,7 @@ mod record;
 mod rewrite;
 mod var;
 
-pub(crate) use arena::{Arena, Cotangent, Graph, Hook, UserRule, recycle};
+pub(crate) use arena::{Arena, Cotangent, Examples, Graph, Hook, UserRule, recycle};
 pub use arena::{Tape, TapeRef};
 pub use batch::Batch;
 pub(crate) use elementwise::described_here;
@@ -24,5 +24,5 @@ pub(crate) use node::{Called, Node, NodeInputs, Op, SharedShape, View};
 pub(crate) use operation::same;
 pub use operation::{Input, Operation, Output, Pullback, Reads};
 pub use random::seed_at;
-pub(crate) use rewrite::{Attribution, Outside, Placeholder, Span};
+pub(crate) use rewrite::{Attribution, Outside, Placeholder, Span, made_at};
 pub use var::{AnyVar, Var};

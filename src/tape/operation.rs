@@ -43,6 +43,33 @@ impl Reads {
 }
 
 /// What a gradient rule works with: the inputs and the output of the operation, and the cotangent of the output.
+///
+/// ```
+/// # use wengert::prelude::*;
+/// # use wengert::{AnyVar, Input, Operation, Output, Pullback};
+/// # #[derive(Debug)]
+/// # struct Exponential;
+/// # impl Operation for Exponential {
+/// #     fn name(&self) -> &'static str { "exponential" }
+/// #     fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
+/// #         Ok((inputs[0].0, inputs[0].1.clone()))
+/// #     }
+/// #     fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
+/// #         let y = output.elements::<f64>();
+/// #         inputs[0].copy_to(y);
+/// #         y.iter_mut().for_each(|y| *y = y.exp());
+/// #         Ok(())
+/// #     }
+/// // In the implementation of the exponential.
+/// fn vjp(&self, pullback: &Pullback<'_>, _k: usize) -> AnyVar {
+///     (pullback.cotangent::<f64>() * pullback.output::<f64>()).erase()
+/// }
+/// # }
+/// # let tape = Tape::new();
+/// let x = tape.leaf(&Tensor::from([0.0]));
+/// let y = tape.record(Exponential, &[x.erase()]).typed::<f64>();
+/// assert_eq!(y.sum().gradient(x).value(), Tensor::from([1.0]));
+/// ```
 #[derive(Debug)]
 pub struct Pullback<'a> {
     pub(crate) inputs: &'a [AnyVar],
@@ -55,6 +82,33 @@ pub struct Pullback<'a> {
 impl Pullback<'_> {
     /// The input number `k`.
     ///
+    /// ```
+    /// # use wengert::prelude::*;
+    /// # use wengert::{AnyVar, Input, Operation, Output, Pullback};
+    /// # #[derive(Debug)]
+    /// # struct Exponential;
+    /// # impl Operation for Exponential {
+    /// #     fn name(&self) -> &'static str { "exponential" }
+    /// #     fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
+    /// #         Ok((inputs[0].0, inputs[0].1.clone()))
+    /// #     }
+    /// #     fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
+    /// #         let y = output.elements::<f64>();
+    /// #         inputs[0].copy_to(y);
+    /// #         y.iter_mut().for_each(|y| *y = y.exp());
+    /// #         Ok(())
+    /// #     }
+    /// // In the implementation of the exponential.
+    /// fn vjp(&self, pullback: &Pullback<'_>, _k: usize) -> AnyVar {
+    ///     (pullback.cotangent::<f64>() * pullback.input::<f64>(0).exp()).erase()
+    /// }
+    /// # }
+    /// # let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([0.0]));
+    /// let y = tape.record(Exponential, &[x.erase()]).typed::<f64>();
+    /// assert_eq!(y.sum().gradient(x).value(), Tensor::from([1.0]));
+    /// ```
+    ///
     /// # Panics
     /// If its elements are not of type `T`, or there are not as many inputs.
     pub fn input<T: Element>(&self, k: usize) -> Var<T> {
@@ -63,6 +117,33 @@ impl Pullback<'_> {
 
     /// The output.
     ///
+    /// ```
+    /// # use wengert::prelude::*;
+    /// # use wengert::{AnyVar, Input, Operation, Output, Pullback};
+    /// # #[derive(Debug)]
+    /// # struct Exponential;
+    /// # impl Operation for Exponential {
+    /// #     fn name(&self) -> &'static str { "exponential" }
+    /// #     fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
+    /// #         Ok((inputs[0].0, inputs[0].1.clone()))
+    /// #     }
+    /// #     fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
+    /// #         let y = output.elements::<f64>();
+    /// #         inputs[0].copy_to(y);
+    /// #         y.iter_mut().for_each(|y| *y = y.exp());
+    /// #         Ok(())
+    /// #     }
+    /// // In the implementation of the exponential.
+    /// fn vjp(&self, pullback: &Pullback<'_>, _k: usize) -> AnyVar {
+    ///     (pullback.output::<f64>() * pullback.cotangent::<f64>()).erase()
+    /// }
+    /// # }
+    /// # let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([0.0]));
+    /// let y = tape.record(Exponential, &[x.erase()]).typed::<f64>();
+    /// assert_eq!(y.sum().gradient(x).value(), Tensor::from([1.0]));
+    /// ```
+    ///
     /// # Panics
     /// If its elements are not of type `T`.
     pub fn output<T: Element>(&self) -> Var<T> {
@@ -70,6 +151,35 @@ impl Pullback<'_> {
     }
 
     /// The cotangent of the output: the derivative of the final result with respect to it.
+    ///
+    /// ```
+    /// # use wengert::prelude::*;
+    /// # use wengert::{AnyVar, Input, Operation, Output, Pullback};
+    /// # #[derive(Debug)]
+    /// # struct Exponential;
+    /// # impl Operation for Exponential {
+    /// #     fn name(&self) -> &'static str { "exponential" }
+    /// #     fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
+    /// #         Ok((inputs[0].0, inputs[0].1.clone()))
+    /// #     }
+    /// #     fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
+    /// #         let y = output.elements::<f64>();
+    /// #         inputs[0].copy_to(y);
+    /// #         y.iter_mut().for_each(|y| *y = y.exp());
+    /// #         Ok(())
+    /// #     }
+    /// // In the implementation of the exponential.
+    /// fn vjp(&self, pullback: &Pullback<'_>, _k: usize) -> AnyVar {
+    ///     let (y, cotangent) = (pullback.output::<f64>(), pullback.cotangent::<f64>());
+    ///     assert_eq!(cotangent.shape(), y.shape());
+    ///     (cotangent * y).erase()
+    /// }
+    /// # }
+    /// # let tape = Tape::new();
+    /// let x = tape.leaf(&Tensor::from([0.0]));
+    /// let y = tape.record(Exponential, &[x.erase()]).typed::<f64>();
+    /// assert_eq!(y.sum().gradient(x).value(), Tensor::from([1.0]));
+    /// ```
     ///
     /// # Panics
     /// If its elements are not of type `T`.
@@ -302,9 +412,9 @@ pub trait Operation: Any + fmt::Debug + Send + Sync {
         None
     }
 
-    /// Whether the operation knows nodes of the tape that it was recorded on, so that it means nothing on another.
+    /// Whether its rule may read variables besides its inputs: those that a closure holds, or nodes that it knows.
     #[doc(hidden)]
-    fn is_bound_to_tape(&self) -> bool {
+    fn holds_variables(&self) -> bool {
         false
     }
 

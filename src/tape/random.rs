@@ -186,12 +186,48 @@ impl TapeRef {
         (result, key.map(|key| self.var(key)))
     }
 
-    /// Draws with a key and streams from a number on, which belong to something on another tape, or not at all.
-    pub(crate) fn draw_with(self, key: Option<AnyVar>, first: u64, otherwise: &'static str) {
-        let mut graph = self.graph_mut("key");
+    /// Calls a function that draws with a key, or with none for a reason.
+    pub(crate) fn drawing<R>(
+        self,
+        key: Option<AnyVar>,
+        otherwise: &'static str,
+        f: impl FnOnce() -> R,
+    ) -> R {
         let scope = key.map_or(Scope::Closed(otherwise), |key| Scope::Key(key.index));
-        graph.random.scopes.push(scope);
-        graph.random.next = first;
+        let entered = self.enter(scope);
+        let result = f();
+        drop(entered);
+        result
+    }
+
+    /// From here on nothing can be drawn on this tape, for a reason.
+    pub(crate) fn without_random(self, reason: &'static str) {
+        self.graph_mut("key")
+            .random
+            .scopes
+            .push(Scope::Closed(reason));
+    }
+
+    /// How many functions that do not draw with the key of the tape are being recorded.
+    pub(crate) fn scopes(self) -> usize {
+        self.graph("key").random.scopes.len()
+    }
+
+    /// The node that stands for the keys of the function that is number `scope` of these, if it has drawn.
+    pub(crate) fn standing_key(self, scope: usize) -> Option<AnyVar> {
+        let graph = self.graph("key");
+        match graph.random.scopes.get(scope) {
+            Some(Scope::Standing(_, Some(key))) => Some(self.var(*key)),
+            _ => None,
+        }
+    }
+
+    /// Calls a function as if those from number `scope` on were not being recorded.
+    pub(crate) fn outside_of<R>(self, scope: usize, f: impl FnOnce() -> R) -> R {
+        let inner = self.graph_mut("key").random.scopes.split_off(scope);
+        let result = f();
+        self.graph_mut("key").random.scopes.extend(inner);
+        result
     }
 
     /// As many streams as anybody wants, of which no other numbers are drawn: the first of them.

@@ -1,6 +1,6 @@
 //! Recording what transforms need: variables that stand for others, and nodes once more with other inputs.
 
-use super::arena::TapeRef;
+use super::arena::{Hook, TapeRef};
 use super::elementwise::Elementwise;
 use super::node::{Called, NodeInputs, Op, View};
 use super::operation::{Input, Operation, Output, Pullback, Reads, same};
@@ -8,7 +8,9 @@ use super::var::AnyVar;
 use crate::element::{Dtype, with_dtype};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use std::any::Any;
 use std::panic::Location;
+use std::rc::Rc;
 
 /// Stands for a value that a transform puts in its place: it has a shape, but never a value.
 #[derive(Debug, PartialEq)]
@@ -140,6 +142,15 @@ impl Drop for Attribution {
     }
 }
 
+/// Whether the value of a node is given, now or later, instead of computed.
+fn is_given(op: &Op) -> bool {
+    match op {
+        Op::Leaf => true,
+        Op::Call(operation) => (&**operation as &dyn Any).is::<Placeholder>(),
+        _ => false,
+    }
+}
+
 /// Nodes recorded one after another, to be recorded again.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Span {
@@ -153,7 +164,7 @@ pub(crate) struct Span {
 /// What a span reads of variables that were there before.
 #[derive(Debug, Default)]
 pub(crate) struct Outside {
-    /// Parameters, and leaves made within: what derivatives reach.
+    /// Parameters, and what is given within: leaves, and what stands for a solution. Derivatives reach them.
     pub leaves: Vec<AnyVar>,
     /// Other variables that are tracked.
     pub tracked: Vec<AnyVar>,
@@ -224,7 +235,7 @@ impl Span {
         for (at, leads) in leading.iter().enumerate() {
             let index = self.first + at as u32;
             let node = graph.node(index);
-            if *leads && matches!(node.op, Op::Leaf) {
+            if *leads && is_given(&node.op) {
                 add(index);
             }
             for &input in node.inputs.iter().filter(|_| *leads) {
@@ -248,7 +259,8 @@ impl Span {
     }
 
     /// Records the nodes that lead to `outputs` again, on the same tape or on another, with other variables in the place of some.
-    /// On another tape these are all that may be read from outside.
+    /// On another tape these are all that may be read from outside, and the copy only computes: it cannot be differentiated, as hooks
+    /// and rules, and what operations know of nodes, stay behind.
     #[track_caller]
     pub fn replay(
         &self,
@@ -264,36 +276,33 @@ impl Span {
             shape: super::node::SharedShape,
             dtype: Dtype,
             location: &'static Location<'static>,
-            hook: Option<super::arena::Hook>,
+            hook: Option<Hook>,
+            /// Whether it knows variables besides its inputs.
+            holds: bool,
         }
         let replaced: Vec<AnyVar> = given.iter().map(|(old, _)| *old).collect();
         let leading = self.leading(from, &replaced, outputs);
         let same_tape = from == to;
-        let (copies, numbers, rules) = {
+        let (copies, numbers) = {
             let graph = from.graph("span");
-            let known = |index: u32| matches!(graph.node(index).op, Op::Fill(_));
+            let number = |index: u32| matches!(graph.node(index).op, Op::Fill(_));
             let mut numbers = Vec::new();
             let mut copies = Vec::new();
             for (at, leads) in leading.iter().enumerate() {
                 let index = self.first + at as u32;
                 let node = graph.node(index);
-                if !leads || (same_tape && matches!(node.op, Op::Leaf | Op::Fill(_))) {
+                let known = is_given(&node.op) || matches!(node.op, Op::Fill(_));
+                if !leads || (same_tape && known) {
                     continue;
                 }
-                if let (false, Op::Call(operation)) = (same_tape, &node.op) {
-                    assert!(
-                        !operation.is_bound_to_tape(),
-                        "scan: a step cannot contain {} ({})",
-                        operation.name(),
-                        node.location
-                    );
-                }
-                for &input in node.inputs.iter().filter(|&&i| i < self.first && known(i)) {
+                for &input in node.inputs.iter().filter(|&&i| i < self.first && number(i)) {
                     let node = graph.node(input);
                     if let (false, Op::Fill(number)) = (same_tape, &node.op) {
                         numbers.push((input, *number, Shape::clone(&node.shape)));
                     }
                 }
+                let hook = graph.hooks.iter().find(|h| h.0 == index && same_tape);
+                let hook = hook.map(|h| h.1.clone());
                 copies.push(Copy {
                     index,
                     op: node.op.clone(),
@@ -301,19 +310,18 @@ impl Span {
                     shape: node.shape.clone(),
                     dtype: node.dtype,
                     location: node.location,
-                    hook: graph
-                        .hooks
-                        .iter()
-                        .find(|h| h.0 == index)
-                        .map(|h| h.1.clone()),
+                    holds: hook.is_some()
+                        || matches!(&node.op, Op::Call(call) if call.holds_variables()),
+                    hook,
                 });
             }
-            (copies, numbers, graph.rules.clone())
+            (copies, numbers)
         };
+        let again = Rc::new(Again {
+            span: self.clone(),
+            given: given.to_vec(),
+        });
         let mut graph = to.graph_mut("span");
-        if !same_tape {
-            graph.rules = rules;
-        }
         let mut found: std::collections::HashMap<u32, u32> = given
             .iter()
             .map(|(old, new)| (old.index, new.index))
@@ -344,10 +352,80 @@ impl Span {
             if let Some(hook) = copy.hook {
                 graph.hooks.push((index, hook));
             }
+            if copy.holds && same_tape {
+                let known = graph.copies.iter().find(|known| known.0 == copy.index);
+                let mut before = known.map(|known| known.1.clone()).unwrap_or_default();
+                before.push(again.clone());
+                graph.copies.push((index, before));
+            }
             found.insert(copy.index, index);
         }
         let of =
             |output: &AnyVar| to.var(found.get(&output.index).copied().unwrap_or(output.index));
         outputs.iter().map(of).collect()
+    }
+}
+
+/// A span that was recorded again, for the hooks and rules in it: they may hold variables of the span, in whose place others are now.
+#[derive(Clone, Debug)]
+pub(crate) struct Again {
+    span: Span,
+    given: Vec<(AnyVar, AnyVar)>,
+}
+
+/// What the hook or the rule of a node makes: where the node is a copy, with the variables that took the place of those it holds.
+#[track_caller]
+pub(crate) fn made_at(
+    tape: TapeRef,
+    node: u32,
+    record: &mut dyn FnMut() -> Vec<AnyVar>,
+) -> Vec<AnyVar> {
+    let known = {
+        let graph = tape.graph("gradient");
+        let known = graph.copies.iter().find(|known| known.0 == node);
+        known.map(|known| known.1.clone()).unwrap_or_default()
+    };
+    within(tape, &known, record)
+}
+
+#[track_caller]
+fn within(
+    tape: TapeRef,
+    copies: &[Rc<Again>],
+    record: &mut dyn FnMut() -> Vec<AnyVar>,
+) -> Vec<AnyVar> {
+    match copies.split_last() {
+        Some((last, before)) => last.here(tape, || within(tape, before, record)),
+        None => record(),
+    }
+}
+
+impl Again {
+    /// What `record` makes, with what it reads of the span as it is where that was recorded again.
+    #[track_caller]
+    fn here(&self, tape: TapeRef, record: impl FnOnce() -> Vec<AnyVar>) -> Vec<AnyVar> {
+        let before = tape.len();
+        let made = record();
+        let recorded = Span::since(tape, before);
+        let Outside {
+            leaves,
+            tracked,
+            constant,
+        } = recorded.outside(tape, &[], &made);
+        let read = [leaves, tracked, constant, made.clone()].concat();
+        let mut held: Vec<AnyVar> = Vec::new();
+        for v in read {
+            let inside = (self.span.first..self.span.end).contains(&v.index);
+            let replaced = inside || self.given.iter().any(|(old, _)| *old == v);
+            if replaced && v.tape() == tape && !held.contains(&v) {
+                held.push(v);
+            }
+        }
+        if held.is_empty() {
+            return made;
+        }
+        let copies = self.span.replay(tape, tape, &self.given, &held);
+        let pairs: Vec<(AnyVar, AnyVar)> = held.into_iter().zip(copies).collect();
+        recorded.replay(tape, tape, &pairs, &made)
     }
 }

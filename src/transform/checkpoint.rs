@@ -222,10 +222,6 @@ impl Operation for Checkpoint {
         )
     }
 
-    fn is_bound_to_tape(&self) -> bool {
-        true
-    }
-
     fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
         let tape = batch.inputs[0].tape();
         let inputs = &batch.inputs[1..];
@@ -251,6 +247,10 @@ impl Operation for Checkpoint {
             Some(tape.view(View::Expand, result, &whole))
         });
         segment(tape, inputs, self.waiting, &mut record)
+    }
+
+    fn holds_variables(&self) -> bool {
+        true
     }
 
     fn reads(&self) -> Reads {

@@ -1,15 +1,15 @@
 //! Gradients that users say themselves.
 
 use super::checkpoint::copied;
+use super::examples::Recording;
 use super::forward::assert_same_tape;
 use super::packed::{pack, parts, shapes_of};
 use super::vars::{Vars, arranged, flat};
-use super::vmap::{examples, finish};
 use crate::element::{Dtype, Float};
 use crate::shape::Shape;
 use crate::tape::{
-    AnyVar, Batch, Binary, Input, Operation, Output, Placeholder, Pullback, Reads, Span, TapeRef,
-    UserRule, Var, described_here, same,
+    AnyVar, Batch, Binary, Input, Operation, Output, Pullback, Reads, Span, TapeRef, UserRule, Var,
+    described_here, same,
 };
 use std::rc::Rc;
 
@@ -139,20 +139,17 @@ impl Operation for Ruled {
         // The rule is one for each example: all inputs have the axis of the batch.
         let rule: UserRule = Rc::new(move |inputs, value, cotangent| {
             let tape = value.tape();
-            let mut pairs = Vec::new();
-            let mut example = |whole: AnyVar| {
-                let shape = whole.shape().without(0);
-                let stands = tape.placeholder(&Placeholder::Example, whole.dtype(), &shape);
-                pairs.push((stands, whole));
-                stands
-            };
-            let inputs: Vec<AnyVar> = inputs.iter().map(|&x| example(x)).collect();
-            let (value, cotangent) = (example(value), example(cotangent));
-            let (found, keys) = examples(tape, size, || one(&inputs, value, cotangent));
-            pairs.extend(keys);
-            finish(tape, size, &pairs, &found).to_vec()
+            let recording = Recording::new(tape, size);
+            let inputs: Vec<AnyVar> = inputs.iter().map(|&x| recording.example(x)).collect();
+            let (value, cotangent) = (recording.example(value), recording.example(cotangent));
+            let found = recording.apply(|| one(&inputs, value, cotangent));
+            recording.finish(&found).to_vec()
         });
         Some(ruled(tape, rule, batch.whole(self.inputs), &inputs))
+    }
+
+    fn holds_variables(&self) -> bool {
+        true
     }
 
     fn reads(&self) -> Reads {

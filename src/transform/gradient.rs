@@ -3,7 +3,7 @@
 use super::hook;
 use crate::element::Element;
 use crate::op;
-use crate::tape::{AnyVar, Called, Cotangent, Graph, NodeInputs, Op, Pullback, Var};
+use crate::tape::{AnyVar, Called, Cotangent, Graph, NodeInputs, Op, Pullback, Var, made_at};
 use smallvec::SmallVec;
 
 /// For each node from `first` to `last`: [`Cotangent::Absent`] if it depends, through operations that have derivatives,
@@ -200,7 +200,19 @@ fn together(
     };
     let inputs = pullback.inputs.iter().enumerate();
     let wanted: SmallVec<[bool; 4]> = inputs.map(wanted).collect();
-    let cotangents = operation.cotangents(pullback, &wanted)?;
+    let cotangents = if operation.holds_variables() {
+        let (output, mut there) = (pullback.output, Vec::new());
+        let found = made_at(output.tape(), output.index, &mut || {
+            let found = operation.cotangents(pullback, &wanted);
+            there = found.iter().flatten().map(Option::is_some).collect();
+            found.into_iter().flatten().flatten().collect()
+        });
+        let mut found = found.into_iter();
+        let of = |&there: &bool| there.then(|| found.next()).flatten();
+        there.iter().map(of).collect()
+    } else {
+        operation.cotangents(pullback, &wanted)?
+    };
     assert!(
         cotangents.len() == wanted.len(),
         "gradient: the rule of {} gave {} cotangents for {} inputs ({:?})",

@@ -1,7 +1,7 @@
 //! Looking at cotangents on their way back, and changing them.
 
 use crate::element::Float;
-use crate::tape::{Hook, TapeRef, Var};
+use crate::tape::{Hook, TapeRef, Var, made_at};
 use std::rc::Rc;
 
 /// The cotangent of a node after the hook of that node, if it has one.
@@ -11,7 +11,7 @@ pub(super) fn apply(tape: TapeRef, node: u32, cotangent: u32) -> u32 {
         return cotangent;
     };
     let cotangent = tape.var(cotangent);
-    let changed = hook(cotangent);
+    let changed = made_at(tape, node, &mut || vec![hook(cotangent)])[0];
     let graph = tape.graph("on_cotangent");
     let location = graph.node(node).location;
     assert!(

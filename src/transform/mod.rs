@@ -6,6 +6,7 @@
 mod checkpoint;
 mod closure;
 mod custom;
+mod examples;
 mod forward;
 mod functional;
 mod gradient;
@@ -19,6 +20,7 @@ mod packed;
 mod parameters;
 mod scalar;
 mod scan;
+mod scan_back;
 mod scan_step;
 mod solve;
 mod step;

@@ -16,11 +16,13 @@ use std::sync::Arc;
 /// not grow with the sequence. Of a run only the states are kept for the backward pass, which computes each step again.
 ///
 /// States and results are of one floating-point type, and a step leaves the shapes of the state as they are. What the step reads
-/// from outside, as parameters of a model, is differentiated too. Random numbers that a step draws are new at each step, and the same
+/// from outside, as parameters of a model, is differentiated too. A step may hold any other transform: another loop,
+/// [`checkpoint`](super::checkpoint()), rules and hooks of yours. Random numbers that a step draws are new at each step, and the same
 /// in the backward pass.
 ///
 /// # Derivative
-/// A loop backwards, in one node as well. Derivatives of that, second ones and those of forward mode, are recorded step by step.
+/// A loop backwards, in one node as well; rules and hooks in a step are called once for all steps. Derivatives of that, second ones and
+/// those of forward mode, are recorded step by step.
 ///
 /// ```
 /// use wengert::prelude::*;
@@ -34,12 +36,18 @@ use std::sync::Arc;
 /// assert_eq!(all.value(), Tensor::from([1.0, 2.5, 4.25]));
 /// assert_eq!(last.gradient(x).value(), Tensor::from([0.25, 0.5, 1.0]));
 /// assert_eq!(last.gradient(w).value().item(), 2.0 * 0.5 + 2.0);
+///
+/// // A loop over rows, with a loop over the elements of each.
+/// let rows = tape.leaf(&Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+/// let row = |state: Var, row: Var| scan(|state, x| (state * w + x, x), state, row);
+/// let (last, _) = scan(|state, x| (row(state, x).0, state), zero, rows);
+/// assert_eq!(last.value().item(), 6.125);
+/// assert_eq!(last.gradient(rows).value(), Tensor::from([[0.125, 0.25], [0.5, 1.0]]));
 /// ```
 ///
 /// # Panics
 /// If the inputs of the sequence have no axis, or first axes of different sizes; if a step changes the shape of the state; if states
-/// and results are not of one floating-point type; if the step contains a `scan` or a `checkpoint`; if it asks for the value of
-/// what depends on the state or the sequence.
+/// and results are not of one floating-point type; if it asks for the value of what depends on the state or the sequence.
 #[track_caller]
 pub fn scan<C: Vars, X: Vars, Y: Vars>(
     step: impl FnOnce(C, X) -> (C, Y),

@@ -3,11 +3,11 @@
 //! A value that differs from example to example gets one axis more, the first. One that does not stays as it is, and whatever
 //! depends on no example is not recorded again.
 
+use super::examples::Recording;
 use super::hook;
-use super::vmap::examples;
 use crate::element::with_dtype;
 use crate::shape::{Shape, few};
-use crate::tape::{AnyVar, Attribution, Batch, Called, Hook, Op, Placeholder, TapeRef, Var, View};
+use crate::tape::{AnyVar, Attribution, Batch, Called, Hook, Op, TapeRef, Var, View};
 use smallvec::SmallVec;
 use std::rc::Rc;
 
@@ -251,16 +251,10 @@ impl Batching {
 /// A hook that does to each example of a batch of cotangents what `hook` does to one.
 fn batched_hook(hook: Hook, size: usize) -> Hook {
     Rc::new(move |batch: AnyVar| {
-        let (tape, shape) = (batch.tape(), batch.shape().without(0));
-        let example = tape.placeholder(&Placeholder::Example, batch.dtype(), &shape);
-        let (changed, keys) = examples(tape, size, || hook(example));
-        let given: SmallVec<[_; 2]> = [(example, batch)].into_iter().chain(keys).collect();
-        let (result, differs) = vectorize(tape, size, &given, &[changed])[0];
-        if differs {
-            return result;
-        }
-        let whole = changed.shape().with_inserted(0, size);
-        tape.view(View::Expand, result, &whole)
+        let recording = Recording::new(batch.tape(), size);
+        let example = recording.example(batch);
+        let changed = recording.apply(|| hook(example));
+        recording.finish(&[changed])[0]
     })
 }
 

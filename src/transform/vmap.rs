@@ -1,10 +1,10 @@
 //! Functions written for one example, applied to a batch.
 
+use super::examples::Recording;
 use super::vars::{Vars, arranged, flat};
 use super::vectorize::vectorize;
-use crate::op;
 use crate::shape::{Shape, few, or_panic, resolve_axis};
-use crate::tape::{AnyVar, Placeholder, TapeRef, View};
+use crate::tape::{AnyVar, TapeRef, View};
 use smallvec::SmallVec;
 
 /// Applies a function that is written for one example to a batch: the first axis of every input counts the examples, and so does
@@ -108,22 +108,18 @@ impl Vmap {
             panic!("vmap: the variables are of two different tapes");
         }
         let size = size(&given, &mapped);
+        let recording = Recording::new(tape, size);
         let mut standing: SmallVec<[AnyVar; 4]> = SmallVec::new();
-        let mut pairs: SmallVec<[(AnyVar, AnyVar); 4]> = SmallVec::new();
         for (&input, axis) in given.iter().zip(&mapped) {
             let Some(axis) = *axis else {
                 standing.push(input);
                 continue;
             };
-            let shape = input.shape().without(axis);
-            let example = tape.placeholder(&Placeholder::Example, input.dtype(), &shape);
-            standing.push(example);
-            pairs.push((example, moved(input, axis, 0)));
+            standing.push(recording.example(moved(input, axis, 0)));
         }
-        let (outputs, keys) = examples(tape, size, || f(arranged(&inputs, &standing)));
-        pairs.extend(keys);
+        let outputs = recording.apply(|| f(arranged(&inputs, &standing)));
         let mut results: SmallVec<[AnyVar; 4]> = SmallVec::new();
-        for result in finish(tape, size, &pairs, &flat(&outputs)) {
+        for result in recording.finish(&flat(&outputs)) {
             let shape = result.shape();
             let axis = resolve_axis(self.output, shape.rank())
                 .map_err(|message| format!("{message} (shape {shape} of a result)"));
@@ -165,18 +161,6 @@ impl Vmap {
         );
         resolved
     }
-}
-
-/// Calls a function that stands for so many examples. If it has drawn random numbers, what stood for the key of an example comes
-/// with it, and with the keys of all of them.
-#[track_caller]
-pub(super) fn examples<R>(
-    tape: TapeRef,
-    size: usize,
-    f: impl FnOnce() -> R,
-) -> (R, Option<(AnyVar, AnyVar)>) {
-    let (result, key) = tape.standing(&Placeholder::Example, f);
-    (result, key.map(|key| (key, op::keys(tape, size))))
 }
 
 /// The number of examples.

@@ -486,3 +486,44 @@ fn functions_of_numbers_go_through_every_transform() {
     );
     same("checkpoint", hvp(|x| checkpoint(f, x), x, v), hvp(g, x, v));
 }
+
+/// `exp(x0 x1) sin(x1)` directly and as a function of tensors.
+#[test]
+fn derivatives_of_any_order_pass_through_a_tensor_function() {
+    type Third = Dual<Dual<Dual<f64>>>;
+    let f = TensorFunction::<f64>::record([2], |x| {
+        ((x.at(0, 0) * x.at(0, 1)).exp() * x.at(0, 1).sin()).reshape([1])
+    })
+    .unwrap();
+    fn alone<S: Real>(x: &[S]) -> S {
+        (x[0] * x[1]).exp() * x[1].sin()
+    }
+    let nested = |x: f64, along: [f64; 3]| -> Third {
+        let first = |x: f64| Dual::new(x, [along[0]]);
+        let second = |x: f64| Dual::new(first(x), [Dual::new(along[1], [0.0])]);
+        let still = Dual::new(Dual::new(0.0, [0.0]), [Dual::new(0.0, [0.0])]);
+        Dual::new(second(x), [still + along[2]])
+    };
+    let x = [nested(0.5, [1.0, 0.0, 0.5]), nested(1.25, [0.0, 1.0, -2.0])];
+    let all = |y: Third| {
+        let parts = [y.value(), y.tangent()].map(|y| [y.value(), y.tangent()]);
+        parts
+            .concat()
+            .into_iter()
+            .flat_map(|y| [y.value(), y.tangent()])
+            .collect::<Vec<f64>>()
+    };
+    near(&all(f.call(&x)[0]), &all(alone(&x)));
+    // A sweep over numbers that carry tangents of tangents: every third derivative along two directions.
+    let x = x.map(|x| x.value());
+    let (value, gradient) = scalar::gradient(|x| f.call(x)[0], &x);
+    let (known, slopes) = scalar::gradient(alone, &x);
+    let all = |y: Dual<Dual<f64>>| {
+        let parts = [y.value(), y.tangent()].map(|y| [y.value(), y.tangent()]);
+        parts.concat()
+    };
+    near(&all(value), &all(known));
+    for (found, known) in gradient.iter().zip(&slopes) {
+        near(&all(*found), &all(*known));
+    }
+}

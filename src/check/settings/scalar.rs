@@ -37,6 +37,13 @@ type Number = Dual<f64, 4>;
 /// # Ok::<(), check::Failure>(())
 /// ```
 ///
+/// ```
+/// use wengert::check::Check;
+/// let report = Check::new().order(1).scalar(|x| (x[0] * x[1]).sin(), &[0.5, 2.0])?;
+/// assert!(report.comparisons().iter().all(|c| c.order == 1 && c.agrees()));
+/// # Ok::<(), wengert::check::Failure>(())
+/// ```
+///
 /// # Errors
 /// If a derivative differs from its difference by more than the tolerance, or either is not finite.
 ///

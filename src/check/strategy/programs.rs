@@ -102,6 +102,12 @@ fn kinked() -> Vec<Instruction> {
 }
 
 /// A strategy for random programs; made by [`programs`].
+///
+/// ```
+/// let programs = wengert::check::programs().longest(3);
+/// let text = format!("{programs:?}");
+/// assert!(text.starts_with("programs of up to 3 of [\"tanh\", \"sin\", "), "{text}");
+/// ```
 #[derive(Clone)]
 pub struct Programs {
     instructions: Vec<Instruction>,
@@ -137,6 +143,20 @@ pub fn programs() -> Programs {
 
 impl Programs {
     /// One more instruction, of one value, which may have any shape of rank 0 to 2.
+    ///
+    /// ```
+    /// use proptest::prelude::*;
+    /// use wengert::check;
+    ///
+    /// proptest! {
+    ///     #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+    ///     # fn hidden(_ in 0..1) {}
+    ///     fn case(program in check::programs().unary("mine", |x| x.softplus())) {
+    ///         check::property(program.gradients())?;
+    ///     }
+    /// }
+    /// case();
+    /// ```
     pub fn unary(
         mut self,
         name: &'static str,
@@ -147,6 +167,20 @@ impl Programs {
     }
 
     /// One more instruction, of two values, which broadcast.
+    ///
+    /// ```
+    /// use proptest::prelude::*;
+    /// use wengert::check;
+    ///
+    /// proptest! {
+    ///     #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+    ///     # fn hidden(_ in 0..1) {}
+    ///     fn case(program in check::programs().binary("mine", |x, y| x * y.tanh())) {
+    ///         check::property(program.gradients())?;
+    ///     }
+    /// }
+    /// case();
+    /// ```
     pub fn binary(
         mut self,
         name: &'static str,
@@ -157,12 +191,32 @@ impl Programs {
     }
 
     /// Functions with kinks among the instructions: `relu`, `abs`, `clamp`, `maximum`.
+    ///
+    /// ```
+    /// let programs = wengert::check::programs().with_kinks();
+    /// let text = format!("{programs:?}");
+    /// assert!(text.ends_with("\"relu\", \"abs\", \"clamp\", \"maximum\"]"), "{text}");
+    /// ```
     pub fn with_kinks(mut self) -> Self {
         self.instructions.extend(kinked());
         self
     }
 
     /// The most instructions of a program.
+    ///
+    /// ```
+    /// use proptest::prelude::*;
+    /// use wengert::check;
+    ///
+    /// proptest! {
+    ///     #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+    ///     # fn hidden(_ in 0..1) {}
+    ///     fn case(program in check::programs().longest(2)) {
+    ///         assert!(program.instructions().len() <= 2);
+    ///     }
+    /// }
+    /// case();
+    /// ```
     ///
     /// # Panics
     /// If it is 0.
@@ -222,6 +276,20 @@ impl Strategy for Programs {
 }
 
 /// A program that [`programs`] made, with the inputs it runs on. It prints as its instructions.
+///
+/// ```
+/// use proptest::prelude::*;
+/// use wengert::check;
+///
+/// proptest! {
+///     #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+///     # fn hidden(_ in 0..1) {}
+///     fn case(program in check::programs()) {
+///         assert!(format!("{program:?}").starts_with("%0 = "));
+///     }
+/// }
+/// case();
+/// ```
 #[derive(Clone)]
 pub struct RandomProgram {
     pub(super) inputs: Vec<Tensor<f64>>,
@@ -230,16 +298,60 @@ pub struct RandomProgram {
 
 impl RandomProgram {
     /// The inputs.
+    ///
+    /// ```
+    /// use proptest::prelude::*;
+    /// use wengert::check;
+    ///
+    /// proptest! {
+    ///     #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+    ///     # fn hidden(_ in 0..1) {}
+    ///     fn case(program in check::programs()) {
+    ///         assert!((1..=3).contains(&program.inputs().len()));
+    ///     }
+    /// }
+    /// case();
+    /// ```
     pub fn inputs(&self) -> &[Tensor<f64>] {
         &self.inputs
     }
 
     /// The names of the instructions, in order.
+    ///
+    /// ```
+    /// use proptest::prelude::*;
+    /// use wengert::check;
+    ///
+    /// proptest! {
+    ///     #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+    ///     # fn hidden(_ in 0..1) {}
+    ///     fn case(program in check::programs()) {
+    ///         assert!((1..=6).contains(&program.instructions().len()));
+    ///     }
+    /// }
+    /// case();
+    /// ```
     pub fn instructions(&self) -> Vec<&'static str> {
         self.steps.iter().map(|(step, _)| step.name).collect()
     }
 
     /// Records the program; its result is that of the last instruction.
+    ///
+    /// ```
+    /// use proptest::prelude::*;
+    /// use wengert::check;
+    ///
+    /// proptest! {
+    ///     #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+    ///     # fn hidden(_ in 0..1) {}
+    ///     fn case(program in check::programs()) {
+    ///         let tape = wengert::Tape::new();
+    ///         let inputs: Vec<_> = program.inputs().iter().map(|x| tape.leaf(x)).collect();
+    ///         assert!(program.record(&inputs).value().iter().all(f64::is_finite));
+    ///     }
+    /// }
+    /// case();
+    /// ```
     ///
     /// # Panics
     /// If there are not as many variables as inputs.
@@ -261,6 +373,20 @@ impl RandomProgram {
     }
 
     /// The check of its gradients, with the settings of [`Check::default`].
+    ///
+    /// ```
+    /// use proptest::prelude::*;
+    /// use wengert::check;
+    ///
+    /// proptest! {
+    ///     #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+    ///     # fn hidden(_ in 0..1) {}
+    ///     fn case(program in check::programs()) {
+    ///         assert!(program.gradients().is_ok());
+    ///     }
+    /// }
+    /// case();
+    /// ```
     ///
     /// # Errors
     /// As [`gradients`](crate::check::gradients()).

@@ -1,6 +1,6 @@
 use super::super::{activation, rectifier};
 use super::{INFINITY, NAN, accurate, differences_agree, exact, finite_at_any_order};
-use crate::tape::Tape;
+use crate::tape::{Tape, Var};
 use crate::tensor::Tensor;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2};
 
@@ -321,6 +321,76 @@ fn values_at_the_edges() {
     }
     finite_at_any_order("gelu_tanh");
     finite_at_any_order("silu");
+}
+
+/// Second derivatives, by mpmath with 60 digits.
+#[test]
+fn curvatures_of_gated_activations_are_accurate() {
+    let points = [-2.5, -0.5, 0.0, 1.25, 4.0];
+    let known: [(fn(Var<f64>) -> Var<f64>, [f64; 5]); 4] = [
+        (
+            Var::gelu,
+            [
+                -0.074_495_277_097_666_28,
+                0.616_114_321_837_524_1,
+                0.797_884_560_802_865_4,
+                0.079_908_974_857_697_08,
+                -0.001_873_623_160_708_395,
+            ],
+        ),
+        (
+            Var::gelu_tanh,
+            [
+                -0.076_245_392_073_612_95,
+                0.615_506_895_115_984_9,
+                0.797_884_560_802_865_4,
+                0.081_180_979_804_883_94,
+                -0.001_474_059_663_765_336_4,
+            ],
+        ),
+        (
+            Var::silu,
+            [
+                -0.008_462_156_523_368_856,
+                0.441_229_026_977_028_6,
+                0.5,
+                0.226_204_740_480_759_27,
+                -0.032_783_931_286_974_29,
+            ],
+        ),
+        (
+            Var::mish,
+            [
+                -0.021_145_911_278_747_783,
+                0.563_970_923_113_266_5,
+                0.64,
+                0.072_614_029_915_619_79,
+                -0.007_338_967_565_869_55,
+            ],
+        ),
+    ];
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::from(points));
+    for (f, known) in known {
+        let curvature = f(x).sum().gradient(x).sum().gradient(x);
+        let found = curvature.value();
+        assert!(
+            found.all_close(&Tensor::from(known), 1e-13, 1e-13),
+            "{found}"
+        );
+    }
+    // Outside of the bound of the tangent: a straight line, with nothing that overflows on the way.
+    let x = tape.leaf(&Tensor::from([
+        f64::NEG_INFINITY,
+        -1e300,
+        -9.5,
+        9.5,
+        1e300,
+        INFINITY,
+    ]));
+    let slope = x.gelu_tanh().sum().gradient(x);
+    assert_eq!(slope.value(), Tensor::from([0.0, 0.0, 0.0, 1.0, 1.0, 1.0]));
+    assert_eq!(slope.sum().gradient(x).value(), Tensor::zeros([6]));
 }
 
 #[test]

@@ -12,12 +12,12 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 type Function<T> = dyn Fn(Var<T>) -> Var<T> + Send + Sync;
-type Recorded<T> = Program<Vec<Input<T>>, Var<T>>;
 
 /// A function from a tensor to a tensor, recorded as a [`Program`], that takes and gives scalars: one node of their tape.
 ///
 /// [`call`](TensorFunction::call) is generic over what numbers it is given, so the function has its place in code that
-/// is generic itself, and in `gradient`, `jvp`, `vjp`, `jacobian`, `hvp` and `hessian` of [`scalar`](crate::scalar).
+/// is generic itself, and in `gradient`, `jvp`, `vjp`, `jacobian`, `hvp` and `hessian` of [`scalar`](crate::scalar). Numbers nest
+/// as deeply as a derivative of any order needs.
 ///
 /// ```
 /// use wengert::prelude::*;
@@ -42,30 +42,22 @@ type Recorded<T> = Program<Vec<Input<T>>, Var<T>>;
 ///
 /// # Derivative
 /// The gradient that the tape of tensors records, run once in each sweep that needs it. For numbers that carry
-/// tangents, forward mode by the reverse of the reverse. Each of these is recorded when it is first needed.
+/// tangents, forward mode by the reverse of the reverse. Each of these is a function of tensors as well, which is recorded when it is
+/// first needed, and differentiated in the same way for numbers that are nested.
 pub struct TensorFunction<T: Float + Plain = f64> {
-    programs: Arc<Programs<T>>,
+    recorded: Arc<Recorded<T>>,
 }
 
 /// The function, and its derivatives as they came to be needed.
-struct Programs<T: Float + Plain> {
+struct Recorded<T: Float + Plain> {
     function: Arc<Function<T>>,
     shape: Shape,
-    value: Recorded<T>,
+    value: Program<Vec<Input<T>>, Var<T>>,
     outputs: Shape,
-    /// `u -> J(x)^T u`, of `x` and `u`.
-    pulled: OnceLock<Recorded<T>>,
-    /// `v -> J(x) v`, of `x` and `v`.
-    pushed: OnceLock<Recorded<T>>,
-    /// The derivative of `J(x)^T u` along `(v, w)`, of `x`, `u`, `v` and `w`.
-    curved: OnceLock<Recorded<T>>,
-}
-
-/// `J(x)^T u`.
-#[track_caller]
-fn pull<T: Float>(f: &Function<T>, x: Var<T>, u: Var<T>) -> Var<T> {
-    let (_, pull_back) = vjp(f, x);
-    pull_back(u)
+    /// `J(x)^T u`, of the elements of `x` followed by those of `u`.
+    pulled: OnceLock<TensorFunction<T>>,
+    /// `J(x) v`, of the elements of `x` followed by those of `v`.
+    pushed: OnceLock<TensorFunction<T>>,
 }
 
 #[track_caller]
@@ -76,65 +68,41 @@ fn sound<R>(outcome: Result<R, Error>) -> R {
     }
 }
 
-impl<T: Float + Plain> Programs<T> {
+impl<T: Float + Plain> Recorded<T> {
     #[track_caller]
-    fn derivative<'a>(
-        &'a self,
-        place: &'a OnceLock<Recorded<T>>,
-        shapes: &[&Shape],
-        derivative: impl Fn(&Function<T>, &[Var<T>]) -> Var<T> + Send + Sync + 'static,
-    ) -> &'a Recorded<T> {
-        place.get_or_init(|| {
-            let function = self.function.clone();
-            let inputs = shapes.iter().map(|&shape| Input::new(shape)).collect();
-            let program = Program::record(inputs, move |inputs: Vec<Var<T>>| {
-                derivative(&*function, &inputs)
-            });
-            sound(program).boxed()
-        })
+    fn value(&self, x: &[T]) -> Vec<T> {
+        let x = sound(Tensor::from_slice(self.shape.clone(), x));
+        sound(self.value.run(&[&x])).to_vec()
+    }
+
+    /// A function of this one's input and of another tensor.
+    #[track_caller]
+    fn derived(
+        &self,
+        other: &Shape,
+        derivative: impl Fn(&Function<T>, Var<T>, Var<T>) -> Var<T> + Send + Sync + 'static,
+    ) -> TensorFunction<T> {
+        let (function, shapes) = (self.function.clone(), [self.shape.clone(), other.clone()]);
+        let size = self.shape.size() + other.size();
+        sound(TensorFunction::record([size], move |both| {
+            let [x, other] = both.unpack(&shapes)[..] else {
+                unreachable!("two shapes")
+            };
+            derivative(&*function, x, other)
+        }))
     }
 
     #[track_caller]
-    fn run(&self, program: &Recorded<T>, inputs: &[(&Shape, Vec<T>)]) -> Vec<T> {
-        let tensors = inputs
-            .iter()
-            .map(|(shape, elements)| sound(Tensor::from_slice((*shape).clone(), elements)));
-        let tensors: Vec<Tensor<T>> = tensors.collect();
-        let tensors: Vec<&Tensor<T>> = tensors.iter().collect();
-        sound(program.run(&tensors)).to_vec()
+    fn pulled(&self) -> &TensorFunction<T> {
+        let pull = |f: &Function<T>, x, u| vjp(f, x).1(u);
+        self.pulled
+            .get_or_init(|| self.derived(&self.outputs, pull))
     }
 
     #[track_caller]
-    fn value(&self, x: Vec<T>) -> Vec<T> {
-        self.run(&self.value, &[(&self.shape, x)])
-    }
-
-    #[track_caller]
-    fn pulled(&self, x: Vec<T>, u: Vec<T>) -> Vec<T> {
-        let (shape, outputs) = (&self.shape, &self.outputs);
-        let shapes = [shape, outputs];
-        let program = self.derivative(&self.pulled, &shapes, |f, z| pull(f, z[0], z[1]));
-        self.run(program, &[(shape, x), (outputs, u)])
-    }
-
-    #[track_caller]
-    fn pushed(&self, x: Vec<T>, v: Vec<T>) -> Vec<T> {
-        let shape = &self.shape;
-        let shapes = [shape, shape];
-        let program = self.derivative(&self.pushed, &shapes, |f, z| jvp(f, z[0], z[1]).1);
-        self.run(program, &[(shape, x), (shape, v)])
-    }
-
-    #[track_caller]
-    fn curved(&self, x: Vec<T>, u: Vec<T>, v: Vec<T>, w: Vec<T>) -> Vec<T> {
-        let (shape, outputs) = (&self.shape, &self.outputs);
-        let shapes = [shape, outputs, shape, outputs];
-        let program = self.derivative(&self.curved, &shapes, |f, z| {
-            let gradient = |[x, u]: [Var<T>; 2]| pull(f, x, u);
-            jvp(gradient, [z[0], z[1]], [z[2], z[3]]).1
-        });
-        let inputs = [(shape, x), (outputs, u), (shape, v), (outputs, w)];
-        self.run(program, &inputs)
+    fn pushed(&self) -> &TensorFunction<T> {
+        let push = |f: &Function<T>, x, v| jvp(f, x, v).1;
+        self.pushed.get_or_init(|| self.derived(&self.shape, push))
     }
 }
 
@@ -164,29 +132,39 @@ impl<T: Float + Plain> TensorFunction<T> {
             Some(shape) => Shape::clone(shape),
             None => unreachable!("recording calls the function"),
         };
-        let programs = Programs {
+        let recorded = Recorded {
             function,
             shape,
             value: value.boxed(),
             outputs,
             pulled: OnceLock::new(),
             pushed: OnceLock::new(),
-            curved: OnceLock::new(),
         };
         Ok(TensorFunction {
-            programs: Arc::new(programs),
+            recorded: Arc::new(recorded),
         })
     }
 
     /// The results for these numbers, both in row-major order: of plain ones, of [`Dual`]s, of [`Scalar`]s, which
-    /// get one node, and of [`Scalar`]s of [`Dual`]s.
+    /// get one node, and of any nesting of these.
+    ///
+    /// ```
+    /// use wengert::TensorFunction;
+    /// use wengert::scalar::Dual;
+    ///
+    /// let cube = TensorFunction::<f64>::record([1], |x| x * x * x)?;
+    /// // Second derivatives are the tangents of tangents.
+    /// let x = Dual::variable(Dual::variable(2.0));
+    /// assert_eq!(cube.call(&[x])[0].tangent().tangent(), 12.0);
+    /// # Ok::<(), wengert::Error>(())
+    /// ```
     ///
     /// # Panics
     /// If there are not as many numbers as the tensor has elements, or scalars are of two tapes; if values cannot be
     /// used in the program, such as an index out of range. A sweep panics for a function that cannot be differentiated.
     #[track_caller]
     pub fn call<S: Through<T>>(&self, x: &[S]) -> Vec<S> {
-        let (given, shape) = (x.len(), &self.programs.shape);
+        let (given, shape) = (x.len(), &self.recorded.shape);
         assert!(
             given == shape.size(),
             "tensor function: {given} numbers were given, but the input has shape {shape}"
@@ -195,101 +173,103 @@ impl<T: Float + Plain> TensorFunction<T> {
     }
 }
 
+impl<T: Float + Plain> Clone for TensorFunction<T> {
+    /// The same programs.
+    fn clone(&self) -> Self {
+        TensorFunction {
+            recorded: self.recorded.clone(),
+        }
+    }
+}
+
 impl<T: Float + Plain> fmt::Debug for TensorFunction<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TensorFunction")
-            .field("shape", &self.programs.shape)
-            .field("outputs", &self.programs.outputs)
+            .field("shape", &self.recorded.shape)
+            .field("outputs", &self.recorded.outputs)
             .finish_non_exhaustive()
     }
 }
 
-/// A number that passes through a [`TensorFunction`] of elements of type `T`: `T`, [`Dual`], [`Scalar`], and [`Scalar`] of
-/// [`Dual`].
+/// A number that passes through a [`TensorFunction`] of elements of type `T`: `T`, and a [`Dual`] or a [`Scalar`] of one that does.
+///
+/// ```
+/// use wengert::TensorFunction;
+/// use wengert::scalar::{self, Dual};
+/// use wengert::transform::Through;
+///
+/// fn twice<S: Through<f64>>(f: &TensorFunction<f64>, x: S) -> S {
+///     f.call(&f.call(&[x]))[0]
+/// }
+/// let square = TensorFunction::<f64>::record([1], |x| x * x)?;
+/// assert_eq!(twice(&square, 3.0), 81.0);
+/// assert_eq!(twice(&square, Dual::variable(3.0)).tangent(), 108.0);
+/// assert_eq!(scalar::gradient(|x| twice(&square, x[0]), &[3.0]).1, [108.0]);
+/// # Ok::<(), wengert::Error>(())
+/// ```
 pub trait Through<T: Float + Plain>: Real {
     /// The results of the function.
     #[doc(hidden)]
     #[track_caller]
     fn through(function: &TensorFunction<T>, x: &[Self]) -> Vec<Self>;
+
+    /// Whether it is 0 with all its derivatives.
+    #[doc(hidden)]
+    fn vanishes(&self) -> bool;
 }
 
 impl<T: Float + Plain> Through<T> for T {
     #[track_caller]
     fn through(function: &TensorFunction<T>, x: &[T]) -> Vec<T> {
-        function.programs.value(x.to_vec())
+        function.recorded.value(x)
+    }
+
+    fn vanishes(&self) -> bool {
+        self.is_zero()
     }
 }
 
-fn values<T: Real, const N: usize>(x: &[Dual<T, N>]) -> Vec<T> {
-    x.iter().map(|x| x.value()).collect()
-}
-
-/// The tangents along one direction.
-fn tangents<T: Real, const N: usize>(x: &[Dual<T, N>], k: usize) -> Vec<T> {
-    x.iter().map(|x| x.tangents()[k]).collect()
-}
-
-/// Numbers from their values and what they change by along each direction.
-fn duals<T: Real, const N: usize>(
-    values: Vec<T>,
-    along: impl Fn(usize) -> Option<Vec<T>>,
-) -> Vec<Dual<T, N>> {
-    let mut tangents = vec![[T::zero(); N]; values.len()];
-    for k in 0..N {
-        let found = along(k).into_iter().flatten();
-        for (tangents, found) in tangents.iter_mut().zip(found) {
-            tangents[k] = found;
+impl<T: Float + Plain, S: Through<T>, const N: usize> Through<T> for Dual<S, N> {
+    #[track_caller]
+    fn through(function: &TensorFunction<T>, x: &[Self]) -> Vec<Self> {
+        let at: Vec<S> = x.iter().map(|x| x.value()).collect();
+        let values = S::through(function, &at);
+        let mut tangents = vec![[S::zero(); N]; values.len()];
+        for k in 0..N {
+            let direction: Vec<S> = x.iter().map(|x| x.tangents()[k]).collect();
+            if direction.iter().all(S::vanishes) {
+                continue;
+            }
+            let both = [&at[..], &direction].concat();
+            let found = S::through(function.recorded.pushed(), &both);
+            for (tangents, found) in tangents.iter_mut().zip(found) {
+                tangents[k] = found;
+            }
         }
+        let pairs = values.into_iter().zip(tangents);
+        pairs
+            .map(|(value, tangents)| Dual::new(value, tangents))
+            .collect()
     }
-    let pairs = values.into_iter().zip(tangents);
-    pairs
-        .map(|(value, tangents)| Dual::new(value, tangents))
-        .collect()
-}
 
-fn all_zero<T: Plain>(x: &[T]) -> bool {
-    x.iter().all(|x| x.is_zero())
-}
-
-impl<T: Float + Plain, const N: usize> Through<T> for Dual<T, N> {
-    #[track_caller]
-    fn through(function: &TensorFunction<T>, x: &[Self]) -> Vec<Self> {
-        let programs = &function.programs;
-        let at = values(x);
-        duals(programs.value(at.clone()), |k| {
-            let direction = tangents(x, k);
-            (!all_zero(&direction)).then(|| programs.pushed(at.clone(), direction))
-        })
+    fn vanishes(&self) -> bool {
+        self.value().vanishes() && self.tangents().iter().all(S::vanishes)
     }
 }
 
-impl<T: Float + Plain> Through<T> for Scalar<T> {
+impl<T: Float + Plain, S: Through<T>> Through<T> for Scalar<S> {
     #[track_caller]
     fn through(function: &TensorFunction<T>, x: &[Self]) -> Vec<Self> {
-        let programs = function.programs.clone();
-        let at: Vec<T> = x.iter().map(|x| x.value()).collect();
-        let y = programs.value(at.clone());
+        let at: Vec<S> = x.iter().map(|x| x.value()).collect();
+        let y = S::through(function, &at);
+        let function = function.clone();
         custom_vjp(x, &y, move |cotangents, out| {
-            out.copy_from_slice(&programs.pulled(at.clone(), cotangents.to_vec()));
+            let both = [&at[..], cotangents].concat();
+            out.copy_from_slice(&S::through(function.recorded.pulled(), &both));
         })
     }
-}
 
-impl<T: Float + Plain, const N: usize> Through<T> for Scalar<Dual<T, N>> {
-    #[track_caller]
-    fn through(function: &TensorFunction<T>, x: &[Self]) -> Vec<Self> {
-        let x_dual: Vec<Dual<T, N>> = x.iter().map(|x| x.value()).collect();
-        let y = Dual::through(function, &x_dual);
-        let programs = function.programs.clone();
-        custom_vjp(x, &y, move |cotangents, out| {
-            let (at, u) = (values(&x_dual), values(cotangents));
-            let gradient = programs.pulled(at.clone(), u.clone());
-            let found = duals(gradient, |k| {
-                let (v, w) = (tangents(&x_dual, k), tangents(cotangents, k));
-                let still = all_zero(&v) && all_zero(&w);
-                (!still).then(|| programs.curved(at.clone(), u.clone(), v, w))
-            });
-            out.copy_from_slice(&found);
-        })
+    fn vanishes(&self) -> bool {
+        self.is_constant() && self.value().vanishes()
     }
 }

@@ -1,0 +1,248 @@
+//! Loops backwards.
+
+use super::gradient::pull_back_all;
+use super::scan::{joined, part, zeros};
+use super::scan_step::{Body, Elements, Recorded, run};
+use super::vectorize::reshaped;
+use crate::element::{Dtype, Element, with_float};
+use crate::op::accumulate;
+use crate::program::{Compiled, Scratch};
+use crate::shape::Shape;
+use crate::tape::{
+    AnyVar, Input, Operation, Output, Placeholder, Pullback, Reads, Span, TapeRef, same,
+};
+use std::sync::Arc;
+
+/// One step back, as it was recorded, and compiled: what the cotangents of the new state and of the results make of those of state,
+/// element and outside, one after another.
+#[derive(Debug)]
+pub(super) struct Back {
+    /// From the inputs of the step, what rules read besides, and the two cotangents.
+    step: Recorded,
+    /// What rules and hooks read besides the inputs of the step.
+    more: Vec<(Dtype, Shape)>,
+    compiled: Compiled,
+}
+
+const WITHOUT: &str =
+    "the step of a scan that draws no random numbers cannot do so in its backward pass";
+
+impl Back {
+    /// Records a step back on the tape of the loop, where rules and hooks of users may read what they hold. With it, what they
+    /// read besides the inputs of the step.
+    #[track_caller]
+    pub fn record(body: &Body, tape: TapeRef) -> (Self, Vec<AnyVar>) {
+        let before = tape.len();
+        let stand =
+            |dtype: Dtype, shape: &Shape| tape.placeholder(&Placeholder::Step, dtype, shape);
+        let described = body.described.iter().flatten();
+        let own: Vec<AnyVar> = described
+            .map(|(dtype, shape)| stand(*dtype, shape))
+            .collect();
+        // Rules and hooks may draw, with the key of the step.
+        let standing = body.step.standing.iter().zip(&own);
+        let key = standing.filter(|(node, _)| Some(**node) == body.key);
+        let key = key.map(|(_, &own)| own).next();
+        let row = body.step.again(tape, &own);
+        let (state, rest) = (body.size(0), body.width - body.size(0));
+        let cotangents = [state, rest].map(|size| stand(row.dtype(), &Shape::from([size])));
+        let wrt: Vec<AnyVar> = own
+            .iter()
+            .copied()
+            .filter(|v| v.dtype().is_float())
+            .collect();
+        let found = tape.drawing(key, WITHOUT, || {
+            pull_back_all(&[(row, joined(&cotangents))], &wrt)
+        });
+        let found: Vec<AnyVar> = wrt
+            .iter()
+            .zip(found)
+            .map(|(x, ct)| ct.unwrap_or_else(|| zeros(*x)))
+            .collect();
+        let output = joined(&found);
+        let span = Span::since(tape, before);
+        let given: Vec<AnyVar> = own.iter().copied().chain(cotangents).collect();
+        let more = read(&span, tape, &given, output);
+        span.untrack(tape);
+        let standing = own.iter().chain(&more).chain(&cotangents);
+        let step = Recorded {
+            span,
+            standing: standing.map(|v| v.index).collect(),
+            output: output.index,
+        };
+        let back = Back {
+            compiled: step.compiled(tape),
+            step,
+            more: more.iter().map(|v| (v.dtype(), v.shape())).collect(),
+        };
+        (back, more)
+    }
+}
+
+/// What a span reads besides what it is given.
+fn read(span: &Span, tape: TapeRef, given: &[AnyVar], output: AnyVar) -> Vec<AnyVar> {
+    let outside = span.outside(tape, given, &[output]);
+    [outside.leaves, outside.tracked, outside.constant].concat()
+}
+
+/// The cotangents of the inputs of a loop, out of one variable that holds those of state, sequence (a row for each step) and outside
+/// one after another.
+pub(super) fn apart(body: &Body, all: AnyVar) -> Vec<Option<AnyVar>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    for (kind, described) in body.described.iter().enumerate() {
+        let rows = if kind == 1 { body.steps } else { 1 };
+        let width = body.size(kind);
+        let block = reshaped(part(all, 0, at, rows * width), &Shape::from([rows, width]));
+        at += rows * width;
+        let mut column = 0;
+        for (dtype, shape) in described {
+            if !dtype.is_float() {
+                found.push(None);
+                continue;
+            }
+            let size = shape.size();
+            let shape = if kind == 1 {
+                shape.with_inserted(0, rows)
+            } else {
+                shape.clone()
+            };
+            found.push(Some(reshaped(part(block, 1, column, size), &shape)));
+            column += size;
+        }
+    }
+    found
+}
+
+/// The loop backwards: inputs are the rows that the loop made, its inputs, what rules read besides, and the cotangent of the rows.
+#[derive(Debug)]
+pub(super) struct ScanBack {
+    pub body: Arc<Body>,
+    pub back: Arc<Back>,
+}
+
+impl PartialEq for ScanBack {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.body, &other.body) && Arc::ptr_eq(&self.back, &other.back)
+    }
+}
+
+impl Operation for ScanBack {
+    fn name(&self) -> &'static str {
+        "scan backwards"
+    }
+
+    fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
+        let body = &self.body;
+        let size = body.size(0) + body.steps * body.size(1) + body.size(2);
+        Ok((inputs[0].0, Shape::from([size])))
+    }
+
+    fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
+        let (body, back) = (&self.body, &self.back);
+        let [rows, middle @ .., cotangent] = inputs else {
+            unreachable!("more inputs are recorded")
+        };
+        let mut given = body.elements(middle);
+        let more = back.more.iter().zip(&middle[given.len()..]);
+        given.extend(more.map(|((dtype, shape), x)| Elements::new(x, *dtype, shape.size())));
+        let (state, element) = (body.size(0), body.size(1));
+        let mut scratch = Scratch::default();
+        with_float!(output.dtype(), T => {
+            let (rows, cotangent) = (rows.elements::<T>(), cotangent.elements::<T>());
+            let out = output.elements::<T>();
+            out.fill(<T as Element>::ZERO);
+            let mut of_state = vec![<T as Element>::ZERO; state];
+            for t in (0..body.steps).rev() {
+                let here = &cotangent[t * body.width..(t + 1) * body.width];
+                for (sum, &more) in of_state.iter_mut().zip(here) {
+                    *sum += more;
+                }
+                let last = t.checked_sub(1).map(|t| &rows[t * body.width..(t + 1) * body.width]);
+                let mut slices = body.slices::<T>(&given, last, t);
+                slices.push(T::erase(&of_state[..]));
+                slices.push(T::erase(&here[state..]));
+                let found = run::<T>(&back.compiled, &slices, &mut scratch)?;
+                drop(slices);
+                let (of_inputs, outside) = found.split_at(state + element);
+                of_state.copy_from_slice(&of_inputs[..state]);
+                let place = state + t * element;
+                out[place..place + element].copy_from_slice(&of_inputs[state..]);
+                let sums = &mut out[state + body.steps * element..];
+                for (sum, &more) in sums.iter_mut().zip(outside) {
+                    *sum += more;
+                }
+            }
+            out[..state].copy_from_slice(&of_state);
+        });
+        Ok(())
+    }
+
+    /// The loop written out step by step, and differentiated.
+    fn cotangents(&self, pullback: &Pullback<'_>, wanted: &[bool]) -> Option<Vec<Option<AnyVar>>> {
+        let tape = pullback.output.tape();
+        let own = |x: &AnyVar| match x.dtype().is_float() {
+            true => tape.differentiable(*x),
+            false => *x,
+        };
+        let own: Vec<AnyVar> = pullback.inputs.iter().map(own).collect();
+        let all = self.written_out(tape, &own);
+        let which = own.iter().zip(wanted).filter(|(_, wanted)| **wanted);
+        let wrt: Vec<AnyVar> = which.map(|(x, _)| *x).collect();
+        let mut found = pull_back_all(&[(all, pullback.cotangent)], &wrt).into_iter();
+        let of = |wanted: &bool| wanted.then(|| found.next().flatten()).flatten();
+        Some(wanted.iter().map(of).collect())
+    }
+
+    fn holds_variables(&self) -> bool {
+        true
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::INPUTS
+    }
+
+    fn is_same(&self, other: &dyn Operation) -> bool {
+        same(self, other)
+    }
+}
+
+impl ScanBack {
+    /// What a run computes, in operations on variables.
+    fn written_out(&self, tape: TapeRef, inputs: &[AnyVar]) -> AnyVar {
+        let body = &self.body;
+        let [rows, middle @ .., cotangent] = inputs else {
+            unreachable!("more inputs are recorded")
+        };
+        let (states, xs) = (body.before(1), body.before(2));
+        let (state, element, outside) = (body.size(0), body.size(1), body.size(2));
+        let row = |all: AnyVar, t: usize| reshaped(part(all, 0, t, 1), &all.shape().without(0));
+        let flat = |size: usize| with_float!(rows.dtype(), T => tape.full([size], <T as Element>::ZERO).erase());
+        let (mut of_state, mut of_outside) = (flat(state), flat(outside));
+        let mut of_elements = Vec::new();
+        for t in (0..body.steps).rev() {
+            let here = row(*cotangent, t);
+            of_state = accumulate(of_state, part(here, 0, 0, state));
+            let mut given = middle[..states].to_vec();
+            if let Some(before) = t.checked_sub(1) {
+                let (made, mut at) = (row(*rows, before), 0);
+                for v in &mut given {
+                    let shape = v.shape();
+                    *v = reshaped(part(made, 0, at, shape.size()), &shape);
+                    at += shape.size();
+                }
+            }
+            given.extend(middle[states..xs].iter().map(|x| row(*x, t)));
+            given.extend(&middle[xs..]);
+            given.extend([of_state, part(here, 0, state, body.width - state)]);
+            let found = self.back.step.again(tape, &given);
+            of_state = part(found, 0, 0, state);
+            of_elements.push(part(found, 0, state, element));
+            of_outside = accumulate(of_outside, part(found, 0, state + element, outside));
+        }
+        of_elements.push(of_state);
+        of_elements.reverse();
+        of_elements.push(of_outside);
+        joined(&of_elements)
+    }
+}
