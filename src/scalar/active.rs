@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use super::arena::{self, Ready};
 use super::number::names::*;
+use super::real::Couple;
 
 /// A number that records how it came about, on a [`Tape`](super::Tape): reverse mode.
 ///
@@ -27,14 +28,23 @@ use super::number::names::*;
 /// let r = x.hypot(y);
 /// assert_eq!(tape.gradient_of(r, &[x, y]), [0.6, 0.8]);
 /// ```
-#[derive(Clone, Copy)]
-pub struct Scalar<T> {
-    value: T,
-    /// The derivative of the value by the node. Has no meaning in a constant.
-    weight: T,
+// Three words of `f64`: a couple alone would be aligned to 16 bytes.
+#[repr(C, packed(8))]
+pub struct Scalar<T: Real> {
+    /// The value, and its derivative by the node, the weight, which has no meaning in a constant.
+    both: T::Couple,
     /// The tag of the tape above, the node below; 0 for a constant. One number, since handles are copied through memory.
     id: u64,
 }
+
+impl<T: Real> Clone for Scalar<T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Real> Copy for Scalar<T> {}
 
 impl<T: Real> Scalar<T> {
     /// A number that does not depend on anything: no tape is needed, and nothing is recorded.
@@ -46,11 +56,7 @@ impl<T: Real> Scalar<T> {
     /// ```
     #[inline]
     pub fn constant(value: T) -> Self {
-        Scalar {
-            value,
-            weight: T::zero(),
-            id: 0,
-        }
+        Scalar::with(value, T::zero(), 0)
     }
 
     /// The value. It may be read after the tape is gone, and in other threads.
@@ -62,7 +68,7 @@ impl<T: Real> Scalar<T> {
     /// ```
     #[inline]
     pub fn value(self) -> T {
-        self.value
+        self.both.first()
     }
 
     /// Whether it does not depend on a variable of a tape.
@@ -79,21 +85,13 @@ impl<T: Real> Scalar<T> {
 
     #[inline(always)]
     pub(super) fn active(value: T, node: u32, tag: u32) -> Self {
-        Scalar {
-            value,
-            weight: T::one(),
-            id: arena::id(tag, node),
-        }
+        Scalar::with(value, T::one(), arena::id(tag, node))
     }
 
     /// A handle from its parts.
     #[inline(always)]
     pub(super) fn hung(value: T, weight: T, node: u32, tag: u32) -> Self {
-        Scalar {
-            value,
-            weight,
-            id: arena::id(tag, node),
-        }
+        Scalar::with(value, weight, arena::id(tag, node))
     }
 
     #[inline(always)]
@@ -108,19 +106,27 @@ impl<T: Real> Scalar<T> {
 
     #[inline(always)]
     pub(super) fn weight(self) -> T {
-        self.weight
+        self.both.second()
+    }
+
+    #[inline(always)]
+    fn with(value: T, weight: T, id: u64) -> Self {
+        Scalar {
+            both: Couple::of(value, weight),
+            id,
+        }
     }
 
     #[inline]
     fn has_no_effect(self) -> bool {
-        self.id == 0 && self.value.is_exactly_zero()
+        self.id == 0 && self.value().is_exactly_zero()
     }
 
     #[inline]
     fn is_same(self, other: Self) -> bool {
         self.id == other.id
-            && self.value.is_identical(other.value)
-            && (self.id == 0 || self.weight.is_identical(other.weight))
+            && self.value().is_identical(other.value())
+            && (self.id == 0 || self.weight().is_identical(other.weight()))
     }
 }
 
@@ -133,7 +139,7 @@ impl<T: Real> Number for Scalar<T> {
     }
     #[inline(always)]
     fn inner(self) -> T {
-        self.value
+        self.value()
     }
     #[inline(always)]
     fn is_lifted(self) -> bool {
@@ -143,16 +149,12 @@ impl<T: Real> Number for Scalar<T> {
     #[track_caller]
     fn unary(self, function: Unary, value: T, partial: T) -> Self {
         arena::check_in_debug(|| function.name(), self.tag());
-        Scalar {
-            value,
-            weight: self.weight * partial,
-            ..self
-        }
+        Scalar::with(value, self.weight() * partial, self.id)
     }
     #[inline(always)]
     #[track_caller]
     fn binary(function: Binary, value: T, (a, da): (Self, T), (b, db): (Self, T)) -> Self {
-        let (first, second) = (a.weight * da, b.weight * db);
+        let (first, second) = (a.weight() * da, b.weight() * db);
         let ready = match Ready::for_pair(a.id, b.id) {
             Some(ready) => ready,
             None => {
@@ -168,36 +170,28 @@ impl<T: Real> Number for Scalar<T> {
                 };
                 if let Some((id, weight)) = without {
                     arena::check_in_debug(|| function.name(), (id >> 32) as u32);
-                    return Scalar { value, weight, id };
+                    return Scalar::with(value, weight, id);
                 }
                 Ready::make(function, a.id, b.id)
             }
         };
-        Scalar {
+        Scalar::with(
             value,
-            weight: T::one(),
-            id: ready.record([a.node(), b.node()], [first, second]),
-        }
+            T::one(),
+            ready.record([a.node(), b.node()], [first, second]),
+        )
     }
     #[inline(always)]
     #[track_caller]
     fn binary_left(function: Binary, value: T, (a, da): (Self, T), _: T) -> Self {
         arena::check_in_debug(|| function.name(), a.tag());
-        Scalar {
-            value,
-            weight: a.weight * da,
-            ..a
-        }
+        Scalar::with(value, a.weight() * da, a.id)
     }
     #[inline(always)]
     #[track_caller]
     fn binary_right(function: Binary, value: T, _: T, (b, db): (Self, T)) -> Self {
         arena::check_in_debug(|| function.name(), b.tag());
-        Scalar {
-            value,
-            weight: b.weight * db,
-            ..b
-        }
+        Scalar::with(value, b.weight() * db, b.id)
     }
     #[inline]
     #[track_caller]
@@ -214,7 +208,7 @@ impl<T: Real> Number for Scalar<T> {
     ) -> Self {
         let edge = |i| {
             let (x, partial) = term(i);
-            (x.tag(), x.node(), x.weight * partial)
+            (x.id, x.weight() * partial)
         };
         let recorded = arena::record_wide(
             operation,
@@ -241,11 +235,11 @@ impl<T: Real> Number for Scalar<T> {
             |i| {
                 let (a, b) = pair(i);
                 if machine {
-                    sum.set(sum.get() + a.value * b.value);
+                    sum.set(sum.get() + a.value() * b.value());
                 }
                 [
-                    (a.tag(), a.node(), a.weight * b.value),
-                    (b.tag(), b.node(), b.weight * a.value),
+                    (a.id, a.weight() * b.value()),
+                    (b.id, b.weight() * a.value()),
                 ]
             },
             || unreachable!("an even number of operands"),
@@ -255,7 +249,7 @@ impl<T: Real> Number for Scalar<T> {
         } else {
             T::dot_by(n, |i| {
                 let (a, b) = pair(i);
-                (a.value, b.value)
+                (a.value(), b.value())
             })
         };
         Scalar::wide_result(value, recorded)
@@ -275,10 +269,10 @@ impl<T: Real> Scalar<T> {
 impl<T: Real> Debug for Scalar<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Scalar");
-        out.field("value", &self.value);
+        out.field("value", &self.value());
         if self.id != 0 {
             out.field("node", &self.node())
-                .field("weight", &self.weight);
+                .field("weight", &self.weight());
         }
         out.finish_non_exhaustive()
     }

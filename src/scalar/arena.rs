@@ -25,13 +25,17 @@ mod tests;
 mod wide;
 
 use std::any::{Any, TypeId};
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m128d, _MM_HINT_T0, _mm_cvtsd_f64, _mm_prefetch, _mm_set_pd, _mm_unpackhi_pd,
+};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::active::Scalar;
-use super::real::Real;
+use super::real::{Couple, Real};
 use super::table::Binary;
 use refusal::reused_tag;
 pub(super) use refusal::{check_in_debug, mixed};
@@ -68,6 +72,53 @@ struct Node<T> {
     second: T,
 }
 
+/// Two numbers in one register of the processor, written to memory and read at once.
+///
+/// The processor hands on what was just written only to a load that lies within one store. A handle is copied in pieces of
+/// 16 bytes: were its two numbers written one by one, each copy would wait until they have arrived in the cache.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug)]
+pub struct Doubles(__m128d);
+
+#[cfg(target_arch = "x86_64")]
+impl Couple<f64> for Doubles {
+    #[inline(always)]
+    fn of(first: f64, second: f64) -> Self {
+        // SAFETY: SSE2 is part of every processor of this architecture.
+        Doubles(unsafe { _mm_set_pd(second, first) })
+    }
+    #[inline(always)]
+    fn first(self) -> f64 {
+        // SAFETY: as in `of`.
+        unsafe { _mm_cvtsd_f64(self.0) }
+    }
+    #[inline(always)]
+    fn second(self) -> f64 {
+        // SAFETY: as in `of`.
+        unsafe { _mm_cvtsd_f64(_mm_unpackhi_pd(self.0, self.0)) }
+    }
+}
+
+/// Two numbers.
+#[cfg(not(target_arch = "x86_64"))]
+pub type Doubles = [f64; 2];
+
+/// How many bytes ahead of a sweep the memory of nodes is asked for.
+const AHEAD: usize = 1152;
+
+/// Asks for memory that will be needed soon.
+#[inline(always)]
+fn ask_for<T>(place: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE is part of every processor of this architecture, and the instruction takes any address: it neither
+    // faults nor changes what is there.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
 /// What is free in a thread: arenas of dropped tapes, with their slots, and unused generations.
 struct Free {
     arenas: Vec<(TypeId, usize, Box<dyn Any>)>,
@@ -80,7 +131,7 @@ thread_local! {
 }
 
 /// Nodes of one tape and what belongs to them.
-struct Arena<T> {
+struct Arena<T: Real> {
     /// Only its capacity is used: the number of nodes is in the slot.
     nodes: Vec<Node<T>>,
     /// 0 between sweeps.
@@ -97,7 +148,7 @@ struct Arena<T> {
     kept: Vec<u32>,
 }
 
-impl<T> Arena<T> {
+impl<T: Real> Arena<T> {
     fn new() -> Self {
         Arena {
             nodes: Vec::new(),
@@ -468,6 +519,7 @@ fn back_pairs<T: Real, const L: usize>(
         let k = end - 1;
         // SAFETY: `end` only decreases from a value that was compared with the length.
         let node = unsafe { nodes.get_unchecked(k) };
+        ask_for(std::ptr::from_ref(node).wrapping_byte_sub(AHEAD));
         let (i, j) = (node.operands[0] as usize, node.operands[1] as usize);
         // One comparison: a pair, and of earlier nodes.
         if i.max(j) >= k {

@@ -5,11 +5,37 @@ use std::iter::{Product, Sum};
 
 use num_traits::{Float, FloatConst, FromPrimitive, NumAssign};
 
+use super::arena::Doubles;
 use super::special;
 
 pub(crate) mod sealed {
     /// Keeps [`Real`](super::Real) to the types of this crate.
     pub trait Sealed {}
+}
+
+/// Two numbers, as a handle has them.
+pub trait Couple<T>: Copy + Debug + Send + Sync + 'static {
+    /// Two numbers.
+    fn of(first: T, second: T) -> Self;
+    /// The first.
+    fn first(self) -> T;
+    /// The second.
+    fn second(self) -> T;
+}
+
+impl<T: Copy + Debug + Send + Sync + 'static> Couple<T> for [T; 2] {
+    #[inline(always)]
+    fn of(first: T, second: T) -> Self {
+        [first, second]
+    }
+    #[inline(always)]
+    fn first(self) -> T {
+        self[0]
+    }
+    #[inline(always)]
+    fn second(self) -> T {
+        self[1]
+    }
 }
 
 /// A machine number: `f32` or `f64`.
@@ -58,6 +84,10 @@ pub trait Real:
 {
     /// The machine number at the bottom.
     type Plain: Plain;
+
+    /// Two of them.
+    #[doc(hidden)]
+    type Couple: Couple<Self>;
 
     /// How many types of this module are nested in it: 0 of a machine number.
     #[doc(hidden)]
@@ -130,7 +160,7 @@ pub trait Real:
 }
 
 macro_rules! machine_number {
-    ($t:ty, $scale:expr) => {
+    ($t:ty, $couple:ty, $scale:expr) => {
         impl sealed::Sealed for $t {}
 
         impl Plain for $t {
@@ -142,6 +172,7 @@ macro_rules! machine_number {
 
         impl Real for $t {
             type Plain = $t;
+            type Couple = $couple;
             const LEVEL: usize = 0;
 
             #[inline(always)]
@@ -234,5 +265,5 @@ macro_rules! machine_number {
     };
 }
 
-machine_number!(f32, 2.0_f32.powi(100));
-machine_number!(f64, 2.0_f64.powi(600));
+machine_number!(f32, [f32; 2], 2.0_f32.powi(100));
+machine_number!(f64, Doubles, 2.0_f64.powi(600));

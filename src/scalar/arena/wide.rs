@@ -2,10 +2,11 @@
 
 use super::super::real::Real;
 use super::refusal::mixed;
+use super::slots::id;
 use super::{Node, Room, WIDE};
 
-/// An operand: tag (0 of a constant), node, and the partial derivative.
-pub(in crate::scalar) type Edge<T> = (u32, u32, T);
+/// An operand: tag (0 of a constant) and node in one number, and the partial derivative.
+pub(in crate::scalar) type Edge<T> = (u64, T);
 
 /// What came of recording: tag and node, and the weight that the handle of the value has.
 pub(in crate::scalar) type Recorded<T> = (u32, u32, T);
@@ -26,27 +27,29 @@ pub(in crate::scalar) fn record_wide<T: Real>(
     let mut room = Room::reserve(operation, tag, entries + 1);
     // The node itself stands in for operands that there are not: its adjoint is cleared when they have been served.
     let header = room.start + entries as u32;
-    let mut differing = 0;
-    let mut operand = |other: u32, node: u32| {
-        differing |= other ^ tag;
-        if other == tag { node } else { header }
-    };
+    // Tags are above the nodes: what differs there is looked for after all operands are written.
+    let (own, mut differing) = (id(tag, 0), 0);
     for i in 0..n / 2 {
-        let [(a, i_a, first), (b, i_b, second)] = pair(i);
-        room.put([operand(a, i_a), operand(b, i_b)], [first, second]);
+        let [(a, first), (b, second)] = pair(i);
+        differing |= (a ^ own) | (b ^ own);
+        room.put([a as u32, b as u32], [first, second]);
     }
     if n % 2 == 1 {
-        let (a, i_a, first) = last();
-        room.put([operand(a, i_a), header], [first, T::zero()]);
+        let (a, first) = last();
+        differing |= a ^ own;
+        room.put([a as u32, header], [first, T::zero()]);
     }
-    if differing == 0 && n > 2 {
+    let differing = differing >> 32 != 0;
+    if !differing && n > 2 {
         room.put([WIDE, entries as u32], [T::zero(); 2]);
         room.commit(entries as u32);
         return Some((tag, header, T::one()));
     }
-    if differing != 0 {
-        for other in (0..n).map(tags) {
-            if other != tag && other != 0 {
+    if differing {
+        for (at, other) in (0..n).map(tags).enumerate() {
+            if other == 0 {
+                room.nodes()[at / 2].operands[at % 2] = header;
+            } else if other != tag {
                 mixed(operation, tag, other);
             }
         }

@@ -4,6 +4,7 @@
 macro_rules! basics {
     ($inner:ty) => {
         type Plain = <$inner as Real>::Plain;
+        type Couple = [Self; 2];
         const LEVEL: usize = <$inner as Real>::LEVEL + 1;
 
         #[inline]
