@@ -231,7 +231,8 @@ fn a_seed_and_a_record_name_the_numbers() {
 fn mistakes_are_found_where_they_are_made() {
     let tape = Tape::new();
     let x = tape.leaf(&Tensor::from([1.0f32]));
-    let mistakes: [(fn(Var) -> Var, &str); 7] = [
+    type Mistake = fn(Var) -> Var;
+    let mistakes: [(Mistake, &str); 7] = [
         (
             |x| x.dropout(1.5),
             "dropout: the rate is 1.5, but must be from 0 to 1",

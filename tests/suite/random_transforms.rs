@@ -6,7 +6,8 @@ use super::transforms::close;
 use wengert::check::{self, Check};
 use wengert::prelude::*;
 use wengert::transform::{
-    checkpoint, custom_vjp, fixed_point, gradient, hessian, hvp, jacobian, jvp, scan, vmap,
+    checkpoint, custom_vjp, fixed_point, gradient, hessian, hvp, implicit_root, jacobian, jvp,
+    scan, vmap,
 };
 
 fn seeded(seed: u64) -> Tape {
@@ -452,6 +453,86 @@ fn an_equation_with_dropout_is_one_equation() {
     // Nothing else draws its numbers.
     let other = a.dropout(0.5);
     assert_eq!(other.shape(), Shape::from([6]));
+}
+
+/// The root of `z^2 - p` by a solver of no particular kind.
+fn root(p: Var<f64>) -> Var<f64> {
+    let solve = |p: Tensor<f64>| Ok(Tensor::from(p.item().sqrt()));
+    implicit_root(solve, |z, p| z * z - p, p).expect("a root")
+}
+
+#[test]
+fn roots_for_each_example_are_those_of_what_it_drew() {
+    let tape = Tape::new();
+    let xs = tape.leaf(&Tensor::<f64>::from([1.0, 2.0, 3.0]));
+    let one = |x: Var<f64>| {
+        let p = x + x.tape().uniform([], 0.5, 1.5);
+        let first = root(p);
+        // Drawn once more after the batch was looked at.
+        (p, first * x.tape().uniform([], 1.0, 2.0), first)
+    };
+    let (p, scaled, roots) = vmap(one, xs);
+    let slope = roots.sum().gradient(xs);
+    let (p, scaled, roots, slope) = tape.run((p, scaled, roots, slope));
+    let drawn: Vec<f64> = p.iter().zip([1.0, 2.0, 3.0]).map(|(p, x)| p - x).collect();
+    assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2]);
+    for k in 0..3 {
+        let right = p[[k]].sqrt();
+        assert!((roots[[k]] - right).abs() < 1e-12);
+        assert!((slope[[k]] - 0.5 / right).abs() < 1e-12);
+        let factor = scaled[[k]] / right;
+        assert!((1.0..2.0).contains(&factor));
+    }
+}
+
+#[test]
+fn iterations_for_a_batch_do_not_draw() {
+    let panic = caught(|| {
+        let tape = Tape::new();
+        let xs = tape.leaf(&Tensor::<f64>::from([1.0, 2.0]));
+        let f = |z: Var<f64>, a: Var<f64>| (z * 0.5 + a).dropout(0.1);
+        vmap(
+            |a| fixed_point(f, &Tensor::from(1.0), a).expect("a point"),
+            xs,
+        );
+    });
+    assert!(
+        panic
+            .message
+            .contains("a fixed point within vmap cannot draw random numbers"),
+        "{panic:?}"
+    );
+}
+
+#[test]
+fn loops_in_loops_draw_at_every_step_of_both() {
+    let (rows, columns) = (3, 4);
+    let draws = |x: Var<f64>| {
+        let inner = |state: Var<f64>, x: Var<f64>| {
+            let y = state * 0.5 + x * x.tape().uniform([], 0.5, 1.5);
+            (y, y)
+        };
+        let outer = move |state: Var<f64>, row: Var<f64>| {
+            let (last, all) = scan(inner, state, row);
+            (last.dropout(0.2), all)
+        };
+        let zero = x.tape().full([], 0.0f64);
+        scan(outer, zero, x).1
+    };
+    let x = Tensor::<f64>::ones([rows, columns]);
+    let tape = Tape::new();
+    let all = draws(tape.constant(&x)).value();
+    // What a step adds is the number that it drew: all of them differ.
+    let added = |i: usize, j: usize| all[[i, j]] - 0.5 * all[[i, j - 1]];
+    let mut seen: Vec<f64> = (0..rows)
+        .flat_map(|i| (1..columns).map(move |j| (i, j)))
+        .map(|(i, j)| added(i, j))
+        .collect();
+    assert!(seen.iter().all(|x| (0.5..1.5).contains(x)));
+    seen.sort_by(f64::total_cmp);
+    assert!(seen.windows(2).all(|two| two[1] - two[0] > 1e-9));
+    check::gradients(|[x]: [Var<f64>; 1]| draws(x).square().sum(), [&x])
+        .expect("the same numbers backwards");
 }
 
 #[test]
