@@ -29,7 +29,7 @@ const STEPS: u64 = u64::MAX;
 ///     });
 ///     sgd.step(&mut w, &gradients);
 /// }
-/// assert!(w.value().iter().all(|x| x.abs() < 1.0));
+/// assert!(w.value().iter().all(|x: f32| x.abs() < 1.0));
 /// ```
 pub fn seed_at(seed: u64, step: u64) -> u64 {
     derived(seed, STEPS, step)
