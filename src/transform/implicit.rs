@@ -31,8 +31,7 @@ use std::rc::Rc;
 /// # Derivative
 /// With cotangent `c`: `-(dF/dp)^T y`, where `(dF/dz)^T y = c`. For a solution of `n` elements the Jacobian `dF/dz` is computed as a
 /// whole, by pulling back `n` cotangents together, kept as `n^2` elements, and decomposed by dense LU in `n^3 / 3` products on one
-/// thread, for each example of a batch: about 0.3 s for `n = 1000`, so this is for solutions of up to some thousand elements, whatever
-/// zeros the Jacobian has. Each further order of differentiation solves such systems again.
+/// thread, for each example of a batch: this is for solutions of up to some thousand elements, whatever zeros the Jacobian has. Each further order of differentiation solves such systems again.
 ///
 /// ```
 /// use wengert::prelude::*;
