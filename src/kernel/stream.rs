@@ -1,9 +1,38 @@
-//! Writing past the caches: results so large that none of them would still be there when somebody reads them.
+//! Memory past and ahead of the caches.
 //!
-//! An ordinary store first reads the line that it changes. A streamed one does not, so that as many bytes take about half as long.
+//! Results so large that none of them would still be in a cache when somebody reads them are written past it. An ordinary store first reads the line that it changes. A streamed one does not, so that as many bytes take about half as long.
 
 /// Results of so many bytes are more than the caches of most processors hold.
 pub(super) const FAR: usize = 1 << 26;
+
+/// Bytes of a line of the caches of most processors.
+pub(super) const LINE: usize = 64;
+
+/// Asks for the line of an address, which will be read soon. Nothing need be there.
+#[inline(always)]
+pub(super) fn soon_read(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: an instruction of every processor of this target, which changes no memory and never faults.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
+/// Asks for the line of an address, which will be written soon. Nothing need be there.
+#[inline(always)]
+pub(super) fn soon_written(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: an instruction that never faults and changes no memory; processors that do not know it do nothing.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_ET0>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
 
 /// Copies bytes past the caches, where there are instructions for it.
 ///
@@ -14,7 +43,6 @@ pub(super) unsafe fn stream(from: *const u8, to: *mut u8, bytes: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
-        const LINE: usize = 64;
         const VECTOR: usize = size_of::<__m128i>();
         let head = to.align_offset(LINE).min(bytes);
         let lines = (bytes - head) / LINE;

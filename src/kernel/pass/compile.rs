@@ -442,6 +442,7 @@ impl Compiler {
                 && self.accumulations.is_empty()
                 && !recipe.outputs.iter().any(early),
             streams,
+            asks_ahead: sweeps > 1 && recipe.rows > 1 && self.block_width == recipe.width,
             stages: self.stages,
             hoisted: self.hoisted,
             cursors: self.cursors,

@@ -1,5 +1,6 @@
 //! Runs a compiled pass.
 
+use super::ahead::Ahead;
 use super::{Access, BLOCK, Base, Instruction, Line, Moves, Pass, Place, Slot, Span, Stage};
 use crate::element::{Element, with_dtype};
 use crate::kernel::gather::Cursor;
@@ -150,6 +151,9 @@ fn run_part(pass: &Pass, memory: &Memory<'_>, part: Part) {
         let mut row = part.row;
         while row < end {
             let rows = pass.block_rows.min(end - row);
+            if pass.asks_ahead {
+                machine.look_ahead(row + rows, pass.block_rows.min(end - row - rows));
+            }
             for stage in &pass.stages {
                 machine.stage(stage, row, rows, part);
                 if !pass.splits_row {
@@ -198,6 +202,7 @@ struct Machine<'a> {
     /// The row and column that they were moved to.
     at: (usize, usize),
     cursors: SmallVec<[Cursor; 1]>,
+    ahead: Ahead,
 }
 
 impl<'a> Machine<'a> {
@@ -241,6 +246,7 @@ impl<'a> Machine<'a> {
             moving,
             at: (0, 0),
             cursors,
+            ahead: Ahead::default(),
         }
     }
 
@@ -291,6 +297,22 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Wants some rows of inputs and outputs, to be asked for until it is called again.
+    fn look_ahead(&mut self, row: usize, rows: usize) {
+        self.ahead.clear();
+        let (first, elements) = (row * self.pass.width, rows * self.pass.width);
+        for &(Place { base, moves, size, .. }, _, start) in &self.moving {
+            let outside = !matches!(base, Base::Register(_));
+            if outside && moves == Moves::WithElements && elements > 0 {
+                let written = matches!(base, Base::Output(_));
+                let first = start.wrapping_add(first * size);
+                let instructions = self.pass.instructions;
+                self.ahead
+                    .want(first, elements * size, written, instructions);
+            }
+        }
+    }
+
     /// One stage for some rows: all columns of them, or those of the part.
     fn stage(&mut self, stage: &Stage, row: usize, rows: usize, part: Part) {
         self.move_to(row, part.column);
@@ -309,6 +331,7 @@ impl<'a> Machine<'a> {
             }
             for instruction in &stage.full {
                 self.step_at(instruction, row, rows, columns, column);
+                self.ahead.ask();
             }
             column += columns;
         }

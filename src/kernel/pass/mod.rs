@@ -5,6 +5,7 @@
 //! *row* value (one for each row), or a *column* value (one for each place in a row). [`Recipe`] says what is computed;
 //! [`Pass`] is the recipe compiled for a machine of registers; running it cuts the space into fixed parts for threads.
 
+mod ahead;
 mod compile;
 mod link;
 mod machine;
@@ -176,6 +177,8 @@ pub(crate) struct Pass {
     splits_row: bool,
     /// Whether there are outputs that are written past the caches.
     streams: bool,
+    /// Whether it asks for the next block while it sweeps one.
+    asks_ahead: bool,
 }
 
 impl Pass {

@@ -162,6 +162,9 @@ fn lanes<T: Number, F: Combine<T>, const N: usize>(source: &[T]) -> T {
             *lane = F::combine(*lane, x);
         }
     }
+    // What is done with the lanes afterwards must not decide in which vectors the loop keeps them: with wide ones, the compiler
+    // otherwise tears them up to suit the pairs below.
+    let mut lanes = std::hint::black_box(lanes);
     for (lane, &x) in lanes.iter_mut().zip(rest) {
         *lane = F::combine(*lane, x);
     }
