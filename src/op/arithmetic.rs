@@ -1,5 +1,6 @@
 //! Arithmetic: sums, products, quotients, powers, extremes.
 
+use super::rule::summed_for;
 use super::table::{Domain, Row, Shapes, row};
 use crate::element::{Baseline, Float, Instructions, Number};
 use crate::kernel::elementwise::Arithmetic;
@@ -34,8 +35,8 @@ impl<T: Number> Binary<T> for Sub {
     fn eval(a: T, b: T) -> T {
         a.minus(b)
     }
-    fn vjp(k: usize, _a: Var<T>, _b: Var<T>, _y: Var<T>, ct: Var<T>) -> Var<T> {
-        if k == 0 { ct } else { -ct }
+    fn vjp(k: usize, _a: Var<T>, b: Var<T>, _y: Var<T>, ct: Var<T>) -> Var<T> {
+        if k == 0 { ct } else { -summed_for(ct, b) }
     }
 }
 

@@ -2,7 +2,7 @@
 //! in one place.
 
 use super::{index, reduce, view};
-use crate::element::{Any, AnyNumber, Element, Float, Numbers, with_float};
+use crate::element::{Any, AnyNumber, Element, Number, Numbers, with_float};
 use crate::kernel::reduce::Reduction;
 use crate::shape::{Shape, few};
 use crate::tape::{AnyVar, Called, Elementwise, Graph, Node, Op, Pullback, SharedShape, Var, View};
@@ -129,8 +129,17 @@ fn misfit(graph: &Graph, of: AnyVar, given: &str, k: usize, input: u32) -> ! {
     )
 }
 
+/// A cotangent summed over the axes along which an operand was broadcast, for a rule that does so before it goes on.
+pub(super) fn summed_for<T: Number>(cotangent: Var<T>, operand: Var<T>) -> Var<T> {
+    let shape = operand.shape();
+    if !shape.broadcasts_to(&cotangent.shape()) || shape == cotangent.shape() {
+        return cotangent;
+    }
+    reduce_to(cotangent, &shape)
+}
+
 #[inline(never)]
-fn reduce_to<T: Float>(cotangent: Var<T>, shape: &Shape) -> Var<T> {
+fn reduce_to<T: Number>(cotangent: Var<T>, shape: &Shape) -> Var<T> {
     let tape = cotangent.tape();
     let from = tape.shape_of("gradient", cotangent.erase());
     if from.broadcasts_to(shape) {

@@ -258,8 +258,8 @@ impl Rule for AdamOptions {
     }
     fn numbers(&self, time: u64) -> Numbers {
         let time = time as f64;
-        let correction1 = 1.0 - self.betas.0.powf(time);
-        let correction2 = 1.0 - self.betas.1.powf(time);
+        let correction1 = correction(self.betas.0, time);
+        let correction2 = correction(self.betas.1, time);
         let decay = if self.decoupled {
             1.0 - self.learning_rate * self.weight_decay
         } else {
@@ -275,6 +275,17 @@ impl Rule for AdamOptions {
             correction2.sqrt(),
             self.epsilon
         ]
+    }
+}
+
+/// `1 - beta^time`, the part of a running mean that is there already. Once the power is less than half the distance to the number
+/// before 1, which takes less than `38 / (1 - beta)` steps, this is 1.
+fn correction(beta: f64, time: f64) -> f64 {
+    // (1 - x)^n <= exp(-n x), and exp(-38) < 2^-54
+    if (1.0 - beta) * time > 38.0 {
+        1.0
+    } else {
+        1.0 - beta.powf(time)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::param::{Param, Path, join};
 use crate::program::Update;
 use crate::tape::Var;
 use crate::tensor::Storage;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Running values: the family behind the state of a parameter.
@@ -294,14 +294,20 @@ impl<R: Rule> Engine<R> {
     ) {
         if !parameter.is_empty() {
             let update = self.update::<T>(slot, parameter.len(), numbers.len());
-            let numbers: SmallVec<[T; 8]> = numbers.iter().map(|&number| T::of(number)).collect();
-            let mut vectors: SmallVec<[&mut [T]; 4]> = smallvec![parameter];
-            let state = self.slots[slot].state::<T>().iter_mut();
-            // A clone of the optimizer shares them until one of the two goes on.
-            vectors.extend(state.map(|buffer| &mut Arc::make_mut(buffer)[..]));
+            // One by one: collected, each would be another call.
+            let mut rounded: SmallVec<[T; 8]> = SmallVec::new();
+            for &number in numbers {
+                rounded.push(T::of(number));
+            }
+            let mut vectors: SmallVec<[&mut [T]; 4]> = SmallVec::new();
+            vectors.push(parameter);
+            for buffer in self.slots[slot].state::<T>() {
+                // A clone of the optimizer shares them until one of the two goes on.
+                vectors.push(&mut Arc::make_mut(buffer)[..]);
+            }
             self.updates[update]
                 .update
-                .run(&mut vectors, &[gradient], &numbers);
+                .run(&mut vectors, &[gradient], &rounded);
         }
         self.slots[slot].time += 1;
     }

@@ -6,9 +6,8 @@ use super::plan::{Form, Given, Place, Plan};
 use crate::element::Slice;
 use crate::kernel::memory::Memory;
 use crate::shape::Layout;
-use crate::tape::{Graph, Op, SharedShape};
+use crate::tape::{Graph, NodeInputs, Op, SharedShape};
 use crate::tensor::Buffer;
-use smallvec::SmallVec;
 use std::rc::Rc;
 
 /// How many plans a tape keeps.
@@ -18,7 +17,7 @@ const KEPT: usize = 16;
 struct Known {
     index: u32,
     op: Op,
-    inputs: SmallVec<[u32; 3]>,
+    inputs: NodeInputs,
     shape: SharedShape,
 }
 
@@ -48,7 +47,7 @@ impl Entry {
             Known {
                 index,
                 op: node.op.clone(),
-                inputs: SmallVec::from_slice(&node.inputs),
+                inputs: node.inputs.clone(),
                 shape: node.shape.clone(),
             }
         };
@@ -75,7 +74,7 @@ impl Entry {
         let same = |known: &Known| {
             let index = known.index as usize;
             graph.nodes.get(index).is_some_and(|node| {
-                node.inputs[..] == known.inputs[..]
+                node.inputs == known.inputs
                     && node.shape == known.shape
                     && graph.values[index].is_none()
                     && node.op.is_same(&known.op)

@@ -25,8 +25,8 @@ pub(crate) struct Node {
     pub location: &'static Location<'static>,
 }
 
-/// The nodes that a node reads. A `SmallVec` would be copied, searched and dropped by calls.
-#[derive(Debug)]
+/// The nodes that a node reads. A `SmallVec` would be copied, compared, searched and dropped by calls.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum NodeInputs {
     /// Their number, and as many; what follows is [`NO_NODE`].
     Few(u8, [u32; FEW]),

@@ -234,8 +234,8 @@ impl<T: Element> Tensor<T> {
         if self.is_empty() {
             return &mut [];
         }
-        // Not `make_mut`, which would copy the whole storage of a small view.
-        if !self.is_contiguous() || Arc::get_mut(&mut self.storage).is_none() {
+        // Not `make_mut` alone, which would copy the whole storage of a small view.
+        if !self.is_contiguous() || Arc::strong_count(&self.storage) > 1 {
             *self = self.copied(self.shape().clone());
         }
         let (offset, len) = (self.layout.offset(), self.len());
