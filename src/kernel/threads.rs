@@ -3,6 +3,9 @@
 //! How work is cut depends on its size alone, never on the number of threads, and no part depends on another: so any number of
 //! threads gives the same bits. Without the feature `parallel`, or in a pool of one thread, the parts run one after the other.
 
+#[cfg(feature = "parallel")]
+mod team;
+
 /// Nanoseconds of work below which waking other threads does not pay.
 pub(crate) const WORTHWHILE: usize = 40_000;
 
@@ -26,21 +29,11 @@ fn several() -> bool {
 /// is [`worthwhile`]. A panic of a part comes out here, once the others have ended.
 #[inline]
 pub(crate) fn each(parts: usize, nanoseconds: usize, part: impl Fn(usize) + Sync) {
+    #[cfg(feature = "parallel")]
     if parts > 1 && worthwhile(nanoseconds) {
-        spread(parts, &part);
-    } else {
-        (0..parts).for_each(part);
+        return team::spread(parts, &part);
     }
-}
-
-#[cfg(feature = "parallel")]
-fn spread(parts: usize, part: &(dyn Fn(usize) + Sync)) {
-    use rayon::prelude::*;
-    (0..parts).into_par_iter().for_each(part);
-}
-
-#[cfg(not(feature = "parallel"))]
-fn spread(parts: usize, part: &(dyn Fn(usize) + Sync)) {
+    let _ = nanoseconds;
     (0..parts).for_each(part);
 }
 
@@ -52,29 +45,44 @@ pub(crate) fn each_chunk<T: Send>(
     nanoseconds: usize,
     part: impl Fn(usize, &mut [T]) + Sync,
 ) {
+    #[cfg(feature = "parallel")]
     if elements.len() > len && worthwhile(nanoseconds) {
-        spread_chunks(elements, len, &part);
-    } else {
-        for (i, chunk) in elements.chunks_mut(len).enumerate() {
-            part(i, chunk);
-        }
+        return spread_chunks(elements, len, &part);
+    }
+    let _ = nanoseconds;
+    for (i, chunk) in elements.chunks_mut(len).enumerate() {
+        part(i, chunk);
+    }
+}
+
+/// The elements of a slice, whose pieces go to several threads.
+#[cfg(feature = "parallel")]
+struct Pieces<T>(*mut T);
+// SAFETY: each piece is given to one thread, which has it alone.
+#[cfg(feature = "parallel")]
+unsafe impl<T: Send> Sync for Pieces<T> {}
+
+#[cfg(feature = "parallel")]
+impl<T> Pieces<T> {
+    /// # Safety
+    /// The elements must be there, and nobody else have any of them.
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn piece(&self, elements: std::ops::Range<usize>) -> &mut [T] {
+        // SAFETY: by this function's contract.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(elements.start), elements.len()) }
     }
 }
 
 #[cfg(feature = "parallel")]
 fn spread_chunks<T: Send>(elements: &mut [T], len: usize, part: &(dyn Fn(usize, &mut [T]) + Sync)) {
-    use rayon::prelude::*;
-    elements
-        .par_chunks_mut(len)
-        .enumerate()
-        .for_each(|(i, chunk)| part(i, chunk));
-}
-
-#[cfg(not(feature = "parallel"))]
-fn spread_chunks<T: Send>(elements: &mut [T], len: usize, part: &(dyn Fn(usize, &mut [T]) + Sync)) {
-    for (i, chunk) in elements.chunks_mut(len).enumerate() {
-        part(i, chunk);
-    }
+    let all = elements.len();
+    let pieces = Pieces(elements.as_mut_ptr());
+    team::spread(all.div_ceil(len), &|i| {
+        // SAFETY: pieces with different numbers have different elements of the slice, which is borrowed until all are done; each
+        // number comes once.
+        let piece = unsafe { pieces.piece(i * len..all.min((i + 1) * len)) };
+        part(i, piece);
+    });
 }
 
 /// Pools of one, two, three and sixteen threads, which must all give the same bits.

@@ -152,7 +152,9 @@ fn run_part(pass: &Pass, memory: &Memory<'_>, part: Part) {
         while row < end {
             let rows = pass.block_rows.min(end - row);
             if pass.asks_ahead {
-                machine.look_ahead(row + rows, pass.block_rows.min(end - row - rows));
+                // Beyond the part, too: most often the same thread goes on there.
+                let next = row + rows;
+                machine.look_ahead(next, pass.block_rows.min(pass.rows - next));
             }
             for stage in &pass.stages {
                 machine.stage(stage, row, rows, part);
@@ -301,7 +303,14 @@ impl<'a> Machine<'a> {
     fn look_ahead(&mut self, row: usize, rows: usize) {
         self.ahead.clear();
         let (first, elements) = (row * self.pass.width, rows * self.pass.width);
-        for &(Place { base, moves, size, .. }, _, start) in &self.moving {
+        for &(
+            Place {
+                base, moves, size, ..
+            },
+            _,
+            start,
+        ) in &self.moving
+        {
             let outside = !matches!(base, Base::Register(_));
             if outside && moves == Moves::WithElements && elements > 0 {
                 let written = matches!(base, Base::Output(_));
