@@ -361,6 +361,19 @@ impl Script {
         read: impl Iterator<Item = Slice<'r>>,
         written: impl Iterator<Item = SliceMut<'w>>,
     ) -> Frame<'r> {
+        let mut lending = self.lend(memory);
+        // Asked for one by one, iterators in a chain would look each time which of them is at work.
+        read.for_each(|slice| lending.read(slice));
+        written.for_each(|slice| lending.write(slice));
+        lending.frame()
+    }
+
+    /// The script, to be given what it works on value by value, in the order of [`frame`](Script::frame).
+    ///
+    /// # Panics
+    /// If there is no [room](Script::reserve) in the memory.
+    #[inline]
+    pub fn lend<'r>(&'r self, memory: &'r mut Memory) -> Lending<'r> {
         assert!(
             memory.has_room(self.numbers, self.truths),
             "no room for the run"
@@ -380,31 +393,59 @@ impl Script {
             first: truths.as_mut_ptr().cast(),
             len: self.truths,
         });
-        let mut needed = self.outside.iter();
-        let mut admit = |first: *mut u8, len: usize, dtype: Dtype, may_write: bool| {
-            let fits = |needed: &Needed| {
-                needed.dtype.is_none_or(|needed| needed == dtype)
-                    && len >= needed.len
-                    && (may_write || !needed.written)
-            };
-            assert!(
-                needed.next().is_some_and(fits),
-                "a value that does not fit the run"
-            );
-            bases.push(Span { first, len });
-        };
-        for slice in read {
-            let (dtype, first, len) = slice.parts();
-            admit(first.cast_mut(), len, dtype, false);
-        }
-        for slice in written {
-            let (dtype, first, len) = slice.into_parts();
-            admit(first, len, dtype, true);
-        }
-        assert!(needed.next().is_none(), "values that the run lacks");
-        Frame {
+        Lending {
             script: self,
+            needed: self.outside.iter(),
             bases,
+            lives: PhantomData,
+        }
+    }
+}
+
+/// A script that is given what it works on.
+pub(crate) struct Lending<'r> {
+    script: &'r Script,
+    needed: std::slice::Iter<'r, Needed>,
+    bases: &'r mut Vec<Span>,
+    lives: PhantomData<&'r mut [u8]>,
+}
+
+impl<'r> Lending<'r> {
+    #[inline(always)]
+    fn admit(&mut self, first: *mut u8, len: usize, dtype: Dtype, may_write: bool) {
+        let fits = |needed: &Needed| {
+            needed.dtype.is_none_or(|needed| needed == dtype)
+                && len >= needed.len
+                && (may_write || !needed.written)
+        };
+        assert!(
+            self.needed.next().is_some_and(fits),
+            "a value that does not fit the run"
+        );
+        self.bases.push(Span { first, len });
+    }
+
+    /// Lends a value that is only read.
+    #[inline(always)]
+    pub fn read(&mut self, slice: Slice<'r>) {
+        let (dtype, first, len) = slice.parts();
+        self.admit(first.cast_mut(), len, dtype, false);
+    }
+
+    /// Lends a value that may be written.
+    #[inline(always)]
+    pub fn write<'w: 'r>(&mut self, slice: SliceMut<'w>) {
+        let (dtype, first, len) = slice.into_parts();
+        self.admit(first, len, dtype, true);
+    }
+
+    /// The script with all it needs.
+    #[inline(always)]
+    pub fn frame(mut self) -> Frame<'r> {
+        assert!(self.needed.next().is_none(), "values that the run lacks");
+        Frame {
+            script: self.script,
+            bases: self.bases,
             lives: PhantomData,
         }
     }

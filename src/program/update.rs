@@ -2,7 +2,7 @@
 
 use super::lower;
 use super::plan::{Form, Given, Place, Plan, Step, Work};
-use crate::element::{AnyNumber, Float, SliceMut, Slices, SlicesMut};
+use crate::element::{AnyNumber, Float, Slices, SlicesMut};
 use crate::kernel::memory::Memory;
 use crate::kernel::script::{self, Script};
 use crate::shape::Shape;
@@ -144,18 +144,23 @@ impl Update {
     /// # Panics
     /// If vectors and numbers are not as many, or not as long, as was recorded.
     pub fn run<T: Float>(&mut self, vectors: &mut [&mut [T]], others: &[&[T]], numbers: &[T]) {
-        let numbers = std::iter::once(T::erase::<Slices<'_>>(numbers));
-        let others = others.iter().map(|other| T::erase::<Slices<'_>>(other));
-        let read = others.chain(numbers);
-        let read = read.chain(self.constants.iter().map(AnyNumber::as_slice));
-        let written = self.writes.iter().map(|&vector| -> SliceMut<'_> {
-            T::erase::<SlicesMut<'_>>(std::mem::take(&mut vectors[vector]))
-        });
         // There is room after the first time.
         if let Err(error) = self.script.reserve(&mut self.memory) {
             panic!("{error}");
         }
-        self.script.frame(&mut self.memory, read, written).run(0);
+        let mut lending = self.script.lend(&mut self.memory);
+        for other in others {
+            lending.read(T::erase::<Slices<'_>>(other));
+        }
+        lending.read(T::erase::<Slices<'_>>(numbers));
+        for number in &self.constants {
+            lending.read(number.as_slice());
+        }
+        for &vector in &self.writes {
+            let vector = std::mem::take(&mut vectors[vector]);
+            lending.write(T::erase::<SlicesMut<'_>>(vector));
+        }
+        lending.frame().run(0);
     }
 }
 

@@ -200,12 +200,20 @@ impl Layout {
 
 /// The strides of row-major order without gaps.
 pub(crate) fn contiguous_strides(shape: &[usize]) -> SmallVec<[isize; 4]> {
-    let mut strides = few(shape.iter().map(|_| 0));
-    let mut stride = 1;
-    for (s, &n) in strides.iter_mut().zip(shape).rev() {
-        *s = stride;
-        stride *= n as isize;
+    fn fill(strides: &mut [isize], shape: &[usize]) {
+        let mut stride = 1;
+        for (s, &n) in strides.iter_mut().zip(shape).rev() {
+            *s = stride;
+            stride *= n as isize;
+        }
     }
+    let mut few = [0; 4];
+    if let Some(strides) = few.get_mut(..shape.len()) {
+        fill(strides, shape);
+        return SmallVec::from_buf_and_len(few, shape.len());
+    }
+    let mut strides = SmallVec::from_elem(0, shape.len());
+    fill(&mut strides, shape);
     strides
 }
 
