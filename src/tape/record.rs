@@ -180,7 +180,7 @@ impl TapeRef {
         ))
     }
 
-    /// Records a reduction over axes given in ascending order.
+    /// Records a reduction over axes given in ascending order. Of single elements, that is their view in another shape.
     #[track_caller]
     pub(crate) fn reduce(self, reduction: Reduction, input: AnyVar, axes: &[usize]) -> AnyVar {
         let mut graph = self.shared("reduce", &[input]);
@@ -193,6 +193,10 @@ impl TapeRef {
             let sizes = few(kept.map(|a| node.shape[a]));
             graph.share(&sizes)
         };
+        let single = |&axis: &usize| graph.node(input.index).shape[axis] == 1;
+        if !axes.is_empty() && axes.iter().all(single) {
+            return self.var(graph.view(View::Reshape, input.index, &shape));
+        }
         let axes = graph.share(axes);
         let (op, inputs) = (|| Op::Reduce(reduction, axes), NodeInputs::one(input.index));
         self.var(graph.push_with("reduce", op, inputs, shape, dtype, tracked))

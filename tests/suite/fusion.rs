@@ -147,6 +147,20 @@ fn passes_with_more_values_than_fit_into_a_cache_give_the_same_bits() {
     }
 }
 
+#[test]
+fn reductions_of_single_elements_need_no_kernel() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::<f64>::from([[-0.0], [f64::NAN], [3.0]]));
+    let sums = x.sum_axes(1) + x.max_axes(-1) + x.min_axes(1).square();
+    assert_eq!(tape.explain(sums).kernels(), 1, "{}", tape.explain(sums));
+    let value = sums.value();
+    assert_eq!(value.shape(), &Shape::from([3]));
+    assert!(value[[0]] == 0.0 && value[[1]].is_nan() && value[[2]] == 15.0);
+    // Nothing is added to it: the sum keeps its sign.
+    assert!(x.sum_axes(1).value()[[0]].is_sign_negative());
+    assert_eq!(sums.sum().gradient(x).value()[[2, 0]], 8.0);
+}
+
 /// A function that runs a tape of its own for each element.
 struct Nested;
 impl<T: Float> wengert::Unary<T> for Nested {
