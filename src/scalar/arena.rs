@@ -299,6 +299,20 @@ impl<T: Real> Room<T> {
         self.filled += 1;
     }
 
+    /// Puts nodes after those that were put here before.
+    #[inline(always)]
+    fn fill(&mut self, count: usize, mut node: impl FnMut(usize) -> Node<T>) {
+        assert!(count <= self.size - self.filled);
+        // SAFETY: as was just asserted; see `put`.
+        let place = unsafe { self.place.add(self.filled) };
+        for i in 0..count {
+            let node = node(i);
+            // SAFETY: as above.
+            unsafe { place.add(i).write(node) };
+        }
+        self.filled += count;
+    }
+
     /// The nodes put here.
     fn nodes(&mut self) -> &mut [Node<T>] {
         // SAFETY: as many were written, and nothing else refers to them: they are not part of the tape.

@@ -29,11 +29,15 @@ pub(in crate::scalar) fn record_wide<T: Real>(
     let header = room.start + entries as u32;
     // Tags are above the nodes: what differs there is looked for after all operands are written.
     let (own, mut differing) = (id(tag, 0), 0);
-    for i in 0..n / 2 {
+    room.fill(n / 2, |i| {
         let [(a, first), (b, second)] = pair(i);
         differing |= (a ^ own) | (b ^ own);
-        room.put([a as u32, b as u32], [first, second]);
-    }
+        Node {
+            operands: [a as u32, b as u32],
+            first,
+            second,
+        }
+    });
     if n % 2 == 1 {
         let (a, first) = last();
         differing |= a ^ own;
