@@ -218,7 +218,7 @@ fn of_checkpoints() {
     let whole = [Plain(32)];
     let tanh: fn(Var) -> Var = Var::tanh;
     let parts = [Again(7), Again(7), Again(6), Again(5), Again(4), Plain(3)];
-    of_parts("tanh", tanh, &whole, &parts);
+    of_parts("tanh", tanh, WIDE, &whole, &parts);
     let parts = [
         Twice(6, 5),
         Twice(2, 5),
@@ -227,16 +227,27 @@ fn of_checkpoints() {
         Again(3),
         Plain(2),
     ];
-    of_parts("tanh, parts of parts", tanh, &whole, &parts);
+    of_parts("tanh, parts of parts", tanh, WIDE, &whole, &parts);
+    of_parts("tanh, 128 wide, parts of parts", tanh, LONG, &whole, &parts);
     let gelu: fn(Var) -> Var = Var::gelu;
     let lengths = [5, 5, 4, 4, 3, 3, 3, 2, 2];
     let parts: Vec<Part> = lengths.map(Again).into_iter().chain([Plain(1)]).collect();
-    of_parts("gelu", gelu, &whole, &parts);
+    of_parts("gelu", gelu, WIDE, &whole, &parts);
 }
 
-fn of_parts(name: &str, activation: fn(Var) -> Var, whole: &[Part], parts: &[Part]) {
-    let model = Mlp::new(&[256; 33]);
-    let x = Tensor::uniform([4096, 256], -1.0, 1.0, &mut wengert::rng(3));
+/// Examples, and units of each layer: gradients of weights take a sixteenth of what the 32 activations take, or a 128th.
+const WIDE: [usize; 2] = [4096, 256];
+const LONG: [usize; 2] = [16_384, 128];
+
+fn of_parts(
+    name: &str,
+    activation: fn(Var) -> Var,
+    sizes: [usize; 2],
+    whole: &[Part],
+    parts: &[Part],
+) {
+    let model = Mlp::new(&[sizes[1]; 33]);
+    let x = Tensor::uniform(sizes, -1.0, 1.0, &mut wengert::rng(3));
     let through = |x: Var, layers: &[Linear]| {
         let layer = |x, layer: &Linear| activation(layer.forward(x));
         layers.iter().fold(x, layer)
