@@ -1,6 +1,7 @@
 //! Memory past and ahead of the caches.
 //!
-//! Results so large that none of them would still be in a cache when somebody reads them are written past it. An ordinary store first reads the line that it changes. A streamed one does not, so that as many bytes take about half as long.
+//! Results so large that none of them would still be in a cache when somebody reads them are written past it. An ordinary store first
+//! reads the line that it changes. A streamed one does not, so that as many bytes take less time.
 
 /// Results of so many bytes are more than the caches of most processors hold.
 pub(super) const FAR: usize = 1 << 26;
