@@ -286,24 +286,19 @@ impl<T: Real> Room<T> {
     /// Puts a node after those that were put here before.
     #[inline(always)]
     fn put(&mut self, operands: [u32; 2], [first, second]: [T; 2]) {
-        assert!(self.filled < self.size);
-        // SAFETY: as was just asserted. What computes the partial derivatives may record on tapes of other number types
-        // meanwhile; that does not move the nodes of this one.
-        unsafe {
-            self.place.add(self.filled).write(Node {
-                operands,
-                first,
-                second,
-            });
-        }
-        self.filled += 1;
+        self.fill(1, |_| Node {
+            operands,
+            first,
+            second,
+        });
     }
 
     /// Puts nodes after those that were put here before.
     #[inline(always)]
     fn fill(&mut self, count: usize, mut node: impl FnMut(usize) -> Node<T>) {
         assert!(count <= self.size - self.filled);
-        // SAFETY: as was just asserted; see `put`.
+        // SAFETY: as was just asserted. What computes the partial derivatives may record on tapes of other number types
+        // meanwhile; that does not move the nodes of this one.
         let place = unsafe { self.place.add(self.filled) };
         for i in 0..count {
             let node = node(i);
