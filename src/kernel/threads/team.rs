@@ -19,6 +19,8 @@ struct Team {
     threads: usize,
     /// The part that is taken next.
     next: AtomicUsize,
+    /// How many helpers may still be called.
+    uncalled: AtomicUsize,
     /// How many helpers may be at a part.
     helping: AtomicUsize,
     part: *const Part<'static>,
@@ -46,6 +48,7 @@ pub(super) fn spread(parts: usize, part: &Part<'_>) {
         parts,
         threads,
         next: AtomicUsize::new(0),
+        uncalled: AtomicUsize::new((threads - 1).min(parts - 1)),
         helping: AtomicUsize::new(0),
         part,
         panic: Mutex::new(None),
@@ -58,11 +61,7 @@ pub(super) fn spread(parts: usize, part: &Part<'_>) {
         }
         None => Arc::new(fresh),
     };
-    let helpers = (threads - 1).min(parts - 1);
-    for _ in 0..helpers {
-        let team = team.clone();
-        rayon::spawn(move || team.help());
-    }
+    team.call();
     team.take();
     let mut waited = 0;
     while team.helping.load(Ordering::Acquire) > 0 {
@@ -83,6 +82,26 @@ pub(super) fn spread(parts: usize, part: &Part<'_>) {
 }
 
 impl Team {
+    /// Calls a helper, if there are parts for one. It calls two others: to wake all would take the owner long, and in vain where there
+    /// are more threads than processors.
+    fn call(self: &Arc<Self>) {
+        let one_less = |uncalled: usize| uncalled.checked_sub(1);
+        let relaxed = Ordering::Relaxed;
+        if self.next.load(relaxed) < self.parts
+            && self
+                .uncalled
+                .fetch_update(relaxed, relaxed, one_less)
+                .is_ok()
+        {
+            let team = self.clone();
+            rayon::spawn(move || {
+                team.call();
+                team.call();
+                team.help();
+            });
+        }
+    }
+
     /// Takes parts until there are none: several neighbors at once while there are many, since they often lie side by side in
     /// memory, and single ones in the end, so that no thread waits long for another.
     ///
