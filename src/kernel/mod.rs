@@ -16,7 +16,7 @@ pub(crate) mod reduce;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod script;
-mod stream;
+pub(crate) mod stream;
 pub(crate) mod threads;
 pub(crate) mod update;
 pub(crate) mod walk;

@@ -9,30 +9,21 @@ pub(super) const FAR: usize = 1 << 26;
 /// Bytes of a line of the caches of most processors.
 pub(super) const LINE: usize = 64;
 
-/// Asks for the line of an address, which will be read soon. Nothing need be there.
+/// Asks for the line of an address that will be read soon, or written. Nothing need be there.
 #[inline(always)]
-pub(super) fn soon_read(at: *const u8) {
+pub(crate) fn ask_for(at: *const u8, written: bool) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: an instruction of every processor of this target, which changes no memory and never faults.
+    // SAFETY: instructions that change no memory and never fault; processors that do not know the second do nothing.
     unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+        use std::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
+        if written {
+            _mm_prefetch::<_MM_HINT_ET0>(at.cast());
+        } else {
+            _mm_prefetch::<_MM_HINT_T0>(at.cast());
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
-}
-
-/// Asks for the line of an address, which will be written soon. Nothing need be there.
-#[inline(always)]
-pub(super) fn soon_written(at: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: an instruction that never faults and changes no memory; processors that do not know it do nothing.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_ET0>(at.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
+    let _ = (at, written);
 }
 
 /// Copies bytes past the caches, where there are instructions for it.

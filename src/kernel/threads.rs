@@ -45,24 +45,21 @@ pub(crate) fn each_chunk<T: Send>(
     nanoseconds: usize,
     part: impl Fn(usize, &mut [T]) + Sync,
 ) {
-    #[cfg(feature = "parallel")]
-    if elements.len() > len && worthwhile(nanoseconds) {
-        return spread_chunks(elements, len, &part);
-    }
-    let _ = nanoseconds;
-    for (i, chunk) in elements.chunks_mut(len).enumerate() {
-        part(i, chunk);
-    }
+    let all = elements.len();
+    let pieces = Pieces(elements.as_mut_ptr());
+    each(all.div_ceil(len), nanoseconds, |i| {
+        // SAFETY: pieces with different numbers have different elements of the slice, which is borrowed until all are done; each
+        // number comes once.
+        let piece = unsafe { pieces.piece(i * len..all.min((i + 1) * len)) };
+        part(i, piece);
+    });
 }
 
 /// The elements of a slice, whose pieces go to several threads.
-#[cfg(feature = "parallel")]
 struct Pieces<T>(*mut T);
 // SAFETY: each piece is given to one thread, which has it alone.
-#[cfg(feature = "parallel")]
 unsafe impl<T: Send> Sync for Pieces<T> {}
 
-#[cfg(feature = "parallel")]
 impl<T> Pieces<T> {
     /// # Safety
     /// The elements must be there, and nobody else have any of them.
@@ -71,18 +68,6 @@ impl<T> Pieces<T> {
         // SAFETY: by this function's contract.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(elements.start), elements.len()) }
     }
-}
-
-#[cfg(feature = "parallel")]
-fn spread_chunks<T: Send>(elements: &mut [T], len: usize, part: &(dyn Fn(usize, &mut [T]) + Sync)) {
-    let all = elements.len();
-    let pieces = Pieces(elements.as_mut_ptr());
-    team::spread(all.div_ceil(len), &|i| {
-        // SAFETY: pieces with different numbers have different elements of the slice, which is borrowed until all are done; each
-        // number comes once.
-        let piece = unsafe { pieces.piece(i * len..all.min((i + 1) * len)) };
-        part(i, piece);
-    });
 }
 
 /// Pools of one, two, three and sixteen threads, which must all give the same bits.

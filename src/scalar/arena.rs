@@ -26,9 +26,7 @@ mod wide;
 
 use std::any::{Any, TypeId};
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{
-    __m128d, _MM_HINT_T0, _mm_cvtsd_f64, _mm_prefetch, _mm_set_pd, _mm_unpackhi_pd,
-};
+use std::arch::x86_64::{__m128d, _mm_cvtsd_f64, _mm_set_pd, _mm_unpackhi_pd};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
@@ -37,6 +35,7 @@ use std::ptr::NonNull;
 use super::active::Scalar;
 use super::real::{Couple, Real};
 use super::table::Binary;
+use crate::kernel::stream::ask_for;
 use refusal::reused_tag;
 pub(super) use refusal::{check_in_debug, mixed};
 pub(super) use side::Rule;
@@ -105,19 +104,6 @@ pub type Doubles = [f64; 2];
 
 /// How many bytes ahead of a sweep the memory of nodes is asked for.
 const AHEAD: usize = 1152;
-
-/// Asks for memory that will be needed soon.
-#[inline(always)]
-fn ask_for<T>(place: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: SSE is part of every processor of this architecture, and the instruction takes any address: it neither
-    // faults nor changes what is there.
-    unsafe {
-        _mm_prefetch::<_MM_HINT_T0>(place.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = place;
-}
 
 /// What is free in a thread: arenas of dropped tapes, with their slots, and unused generations.
 struct Free {
@@ -528,7 +514,10 @@ fn back_pairs<T: Real, const L: usize>(
         let k = end - 1;
         // SAFETY: `end` only decreases from a value that was compared with the length.
         let node = unsafe { nodes.get_unchecked(k) };
-        ask_for(std::ptr::from_ref(node).wrapping_byte_sub(AHEAD));
+        ask_for(
+            std::ptr::from_ref(node).cast::<u8>().wrapping_sub(AHEAD),
+            false,
+        );
         let (i, j) = (node.operands[0] as usize, node.operands[1] as usize);
         // One comparison: a pair, and of earlier nodes.
         if i.max(j) >= k {

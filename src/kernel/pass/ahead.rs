@@ -3,7 +3,7 @@
 //! A pass that sweeps a block several times reads memory in bursts, and computes without reading in between; processors that
 //! look ahead by themselves stop at the end of a page. So a few lines are asked for beside each instruction.
 
-use crate::kernel::stream::{LINE, soon_read, soon_written};
+use crate::kernel::stream::{LINE, ask_for};
 use smallvec::SmallVec;
 
 /// Memory that the next block reads, or writes.
@@ -49,11 +49,7 @@ impl Ahead {
         {
             let lines = left.min(wanted.lines);
             for _ in 0..lines {
-                if wanted.written {
-                    soon_written(wanted.next);
-                } else {
-                    soon_read(wanted.next);
-                }
+                ask_for(wanted.next, wanted.written);
                 wanted.next = wanted.next.wrapping_add(LINE);
             }
             left -= lines;
