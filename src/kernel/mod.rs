@@ -15,6 +15,7 @@ pub(crate) mod random;
 pub(crate) mod reduce;
 #[cfg(test)]
 pub(crate) mod sample;
+pub(crate) mod scratch;
 pub(crate) mod script;
 pub(crate) mod stream;
 pub(crate) mod threads;

@@ -7,6 +7,7 @@
 mod lanes;
 mod rows;
 
+use super::scratch::filled;
 use super::threads;
 use super::walk::{Walk, assert_within};
 use crate::element::Number;
@@ -114,17 +115,16 @@ fn contiguous<T: Number, F: Combine<T>>(source: &[T], count: usize, width: usize
 
 /// A run of any length, on several threads: parts are subtrees of the whole.
 fn long_run<T: Number, F: Combine<T>>(source: &[T]) -> T {
-    let mut parts = vec![F::IDENTITY; source.len().div_ceil(LARGE)];
-    threads::each_chunk(&mut parts, 1, nanoseconds(source.len()), |i, part| {
-        let start = i * LARGE;
-        let end = source.len().min(start + LARGE);
-        part[0] = run::<T, F>(&source[start..end]);
-    });
-    let mut tree = Tree::<T, F>::new();
-    for part in parts {
-        tree.push(part);
-    }
-    tree.finish()
+    filled(source.len().div_ceil(LARGE), F::IDENTITY, |parts| {
+        threads::each_chunk(parts, 1, nanoseconds(source.len()), |i, part| {
+            let start = i * LARGE;
+            let end = source.len().min(start + LARGE);
+            part[0] = run::<T, F>(&source[start..end]);
+        });
+        let mut tree = Tree::<T, F>::new();
+        parts.iter().for_each(|&part| tree.push(part));
+        tree.finish()
+    })
 }
 
 fn strided<T: Number, F: Combine<T>>(source: &[T], layout: &Layout, axes: &[usize], out: &mut [T]) {

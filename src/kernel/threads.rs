@@ -4,6 +4,8 @@
 //! threads gives the same bits. Without the feature `parallel`, or in a pool of one thread, the parts run one after the other.
 
 #[cfg(feature = "parallel")]
+mod crew;
+#[cfg(feature = "parallel")]
 mod team;
 
 /// Nanoseconds of work below which waking other threads does not pay.
@@ -25,16 +27,41 @@ fn several() -> bool {
     false
 }
 
+/// How many threads would share work of about so many nanoseconds.
+pub(crate) fn sharing(nanoseconds: usize) -> usize {
+    #[cfg(feature = "parallel")]
+    if worthwhile(nanoseconds) {
+        return team::threads();
+    }
+    let _ = nanoseconds;
+    1
+}
+
 /// Calls `part` with each number below `parts`, on several threads if the work as a whole, of about so many nanoseconds,
 /// is [`worthwhile`]. A panic of a part comes out here, once the others have ended.
 #[inline]
 pub(crate) fn each(parts: usize, nanoseconds: usize, part: impl Fn(usize) + Sync) {
     #[cfg(feature = "parallel")]
     if parts > 1 && worthwhile(nanoseconds) {
-        return team::spread(parts, &part);
+        return team::spread(parts, &|numbers| numbers.for_each(&part));
     }
     let _ = nanoseconds;
     (0..parts).for_each(part);
+}
+
+/// As [`each`], with what a thread makes once for all its parts: `work` is called on each thread with the numbers of those.
+#[inline]
+pub(crate) fn share(
+    parts: usize,
+    nanoseconds: usize,
+    work: impl Fn(&mut dyn Iterator<Item = usize>) + Sync,
+) {
+    #[cfg(feature = "parallel")]
+    if parts > 1 && worthwhile(nanoseconds) {
+        return team::spread(parts, &work);
+    }
+    let _ = nanoseconds;
+    work(&mut (0..parts));
 }
 
 /// As [`each`], over pieces of `len` elements of a slice (the last may be shorter).

@@ -162,7 +162,7 @@ fn draw<T: Element>(tape: TapeRef, law: Law, shape: Shape, numbers: &[AnyVar]) -
         dtype: T::DTYPE,
     };
     let inputs: SmallVec<[AnyVar; 3]> = [key].into_iter().chain(numbers.iter().copied()).collect();
-    tape.record(operation, &inputs).assume()
+    tape.record_kept(operation, true, &inputs).assume()
 }
 
 impl TapeRef {

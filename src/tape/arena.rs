@@ -4,7 +4,7 @@
 //! recycled, never freed before the thread ends, and a handle cannot leave its thread, so it can always be looked at; one of
 //! an earlier generation is caught.
 
-use super::node::{Node, SharedShape};
+use super::node::{Node, Operations, SharedShape};
 use super::random::Randomness;
 use super::rewrite::Again;
 use super::var::AnyVar;
@@ -36,6 +36,7 @@ pub(crate) struct Graph {
     pub origins: Vec<u64>,
     /// The shapes recorded last, two for each hash of their sizes: most nodes have one of a few. They outlive a reset.
     pub shapes: [[Option<SharedShape>; 2]; SHAPES],
+    pub operations: Operations,
     /// The numbers recorded last, by a hash of their bits: a loop writes the same ones again and again.
     pub numbers: [Option<KnownNumber>; NUMBERS],
     /// The line that the nodes being recorded are attributed to, if not the caller's: nodes of a gradient belong to the

@@ -5,6 +5,7 @@ use super::operation::Operation;
 use crate::element::{AnyNumber, Dtype};
 use crate::kernel::reduce::Reduction;
 use crate::shape::Shape;
+use std::any::Any;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -141,6 +142,44 @@ impl std::ops::Deref for Called {
             Called::Static(operation) => *operation,
             Called::Shared(operation) => &**operation,
         }
+    }
+}
+
+/// Operations that were recorded lately, to be used again: a loop records the same ones in the same order. They outlive a reset.
+#[derive(Default)]
+pub(crate) struct Operations {
+    all: Vec<Arc<dyn Operation>>,
+    /// The place behind the one that was used last.
+    next: usize,
+}
+
+impl Operations {
+    const KEPT: usize = 32;
+
+    /// For a node: one that is the same, if there is one. What an operation has to free is not kept any longer than its nodes, unless
+    /// it is `light`.
+    pub fn called<O: Operation>(&mut self, operation: O, light: bool) -> Called {
+        if std::mem::needs_drop::<O>() && !light {
+            return Called::Shared(Arc::new(operation));
+        }
+        let count = self.all.len();
+        let mut places = (self.next..count).chain(0..self.next.min(count));
+        let same =
+            |known: &dyn Operation| (known as &dyn Any).is::<O>() && operation.is_same(known);
+        let at = match places.find(|&at| same(&*self.all[at])) {
+            Some(at) => at,
+            None if count < Self::KEPT => {
+                self.all.push(Arc::new(operation));
+                count
+            }
+            None => {
+                let at = self.next % count;
+                self.all[at] = Arc::new(operation);
+                at
+            }
+        };
+        self.next = at + 1;
+        Called::Shared(self.all[at].clone())
     }
 }
 

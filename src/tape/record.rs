@@ -10,6 +10,7 @@ use crate::element::{Dtype, Element, Number, Numbers};
 use crate::kernel::reduce::Reduction;
 use crate::shape::{Shape, few};
 use crate::tensor::{Buffer, Tensor};
+use smallvec::SmallVec;
 use std::cell::RefMut;
 use std::sync::Arc;
 
@@ -208,7 +209,22 @@ impl TapeRef {
     /// If the inputs do not fit the operation, are of different tapes, or the tape was reset or dropped.
     #[track_caller]
     pub fn record(self, operation: impl Operation, inputs: &[AnyVar]) -> AnyVar {
-        self.call(Called::Shared(Arc::new(operation)), inputs)
+        self.record_kept(operation, false, inputs)
+    }
+
+    /// As [`record`](TapeRef::record); an operation that is `light` has nothing to free but a shape.
+    #[track_caller]
+    pub(crate) fn record_kept(
+        self,
+        operation: impl Operation,
+        light: bool,
+        inputs: &[AnyVar],
+    ) -> AnyVar {
+        let operation = match self.live() {
+            Some(arena) => arena.graph.borrow_mut().operations.called(operation, light),
+            None => Called::Shared(Arc::new(operation)),
+        };
+        self.call(operation, inputs)
     }
 
     /// As [`record`](TapeRef::record), for an operation without arguments.
@@ -223,7 +239,7 @@ impl TapeRef {
             match inputs {
                 [a] => operation.output(&[describe(a)]),
                 [a, b] => operation.output(&[describe(a), describe(b)]),
-                _ => operation.output(&inputs.iter().map(describe).collect::<Vec<_>>()),
+                _ => operation.output(&inputs.iter().map(describe).collect::<SmallVec<[_; 8]>>()),
             }
         };
         let (dtype, shape) = match &outcome {

@@ -67,13 +67,23 @@ pub(crate) fn pull_back_all(
     outputs: &[(AnyVar, AnyVar)],
     wrt: &[AnyVar],
 ) -> SmallVec<[Option<AnyVar>; 4]> {
+    let mut found = SmallVec::with_capacity(wrt.len());
+    pull_back_each(outputs, wrt, &mut |cotangent| found.push(cotangent));
+    found
+}
+
+/// As [`pull_back_all`]: calls `found` with the cotangent of each of `wrt` in turn.
+#[track_caller]
+pub(crate) fn pull_back_each(
+    outputs: &[(AnyVar, AnyVar)],
+    wrt: &[AnyVar],
+    found: &mut dyn FnMut(Option<AnyVar>),
+) {
     let (first, last) = (wrt.iter().map(|v| v.index).min(), latest(outputs));
-    let (Some(first), Some(last)) = (first, last) else {
-        return SmallVec::from_elem(None, wrt.len());
+    let (first, last) = match (first, last) {
+        (Some(first), Some(last)) if first <= last => (first, last),
+        _ => return wrt.iter().for_each(|_| found(None)),
     };
-    if first > last {
-        return SmallVec::from_elem(None, wrt.len());
-    }
     let tape = outputs[0].0.tape;
     let attribution = tape.attribute();
     let graph = &tape.arena("gradient").graph;
@@ -168,18 +178,14 @@ pub(crate) fn pull_back_all(
         }
     }
     drop(attribution);
-    let found = |v: &AnyVar| {
-        let at = place(&walk, first, v.index)?;
-        match walk[at] {
+    for v in wrt {
+        found(place(&walk, first, v.index).and_then(|at| match walk[at] {
             Cotangent::Unrelated | Cotangent::Absent => None,
             Cotangent::Zero => Some(op::zeros_like(*v)),
             Cotangent::Given(cotangent) => Some(tape.var(cotangent)),
-        }
-    };
-    let mut cotangents = SmallVec::with_capacity(wrt.len());
-    wrt.iter().for_each(|v| cotangents.push(found(v)));
+        }));
+    }
     graph.borrow_mut().cotangents = walk;
-    cotangents
 }
 
 /// The index of the last output.

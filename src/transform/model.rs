@@ -1,21 +1,35 @@
 //! The derivative of a loss with respect to the parameters of a model.
 
-use super::gradient::pull_back;
-use super::step::{Entry, Gradients, Step, unreached};
+use super::gradient::pull_back_each;
+use super::step::{Entry, Gradients, Step, spare_entries, unreached};
 use crate::element::{Float, with_any, with_float};
 use crate::op;
 use crate::param::{Module, ParamRef, Segment, Visitor};
 use crate::program::Fetch;
 use crate::tape::{AnyVar, Arena, Tape, TapeRef, Var};
 use crate::tensor::Tensors;
-use smallvec::SmallVec;
+use std::cell::Cell;
+
+/// Lists of what is known of the parameters of a model.
+#[derive(Default)]
+struct Lists {
+    ids: Vec<u64>,
+    leaves: Vec<AnyVar>,
+    gradients: Vec<Option<AnyVar>>,
+}
+
+thread_local! {
+    /// Empty lists, kept for the next step.
+    static SPARE: Cell<Lists> = const {
+        Cell::new(Lists { ids: Vec::new(), leaves: Vec::new(), gradients: Vec::new() })
+    };
+}
 
 /// The leaves of the trainable parameters that were used on a tape, in the order of the visit.
 struct Leaves {
     tape: TapeRef,
     arena: &'static Arena,
-    ids: SmallVec<[u64; 8]>,
-    leaves: SmallVec<[AnyVar; 8]>,
+    lists: Lists,
     /// Trainable parameters, used or not.
     trainable: usize,
 }
@@ -36,8 +50,8 @@ impl<'a> Visitor<'a> for Leaves {
         };
         self.trainable += 1;
         if let Some(index) = bound {
-            self.ids.push(id);
-            self.leaves.push(self.tape.var(index));
+            self.lists.ids.push(id);
+            self.lists.leaves.push(self.tape.var(index));
         }
     }
 }
@@ -62,7 +76,7 @@ impl<T: Float, A: Fetch> Fetch for Wanted<'_, T, A> {
     }
 
     fn values(&self) -> Self::Values {
-        let mut entries = Vec::with_capacity(self.gradients.len());
+        let mut entries = spare_entries();
         for (&id, gradient) in self.ids.iter().zip(self.gradients) {
             if let Some(variable) = gradient {
                 let gradient = with_float!(variable.dtype(), U => {
@@ -148,23 +162,26 @@ where
     let mut found = Leaves {
         tape: *tape,
         arena: tape.arena("value_and_grad"),
-        ids: SmallVec::new(),
-        leaves: SmallVec::new(),
+        lists: SPARE.take(),
         trainable: 0,
     };
     model.visit(&mut found);
-    let gradients = if found.leaves.is_empty() {
-        SmallVec::new()
-    } else {
+    let mut lists = found.lists;
+    if !lists.leaves.is_empty() {
         let loss = loss.erase();
-        pull_back(loss, op::seed(loss), &found.leaves)
-    };
+        let mut push = |gradient| lists.gradients.push(gradient);
+        pull_back_each(&[(loss, op::seed(loss))], &lists.leaves, &mut push);
+    }
     let (value, aux, entries) = tape.run(Wanted {
         loss,
         aux,
-        ids: &found.ids,
-        gradients: &gradients,
+        ids: &lists.ids,
+        gradients: &lists.gradients,
     });
+    lists.ids.clear();
+    lists.leaves.clear();
+    lists.gradients.clear();
+    SPARE.set(lists);
     let unreached = if entries.len() < found.trainable {
         unreached(model, &entries)
     } else {

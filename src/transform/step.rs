@@ -5,6 +5,7 @@ use crate::kernel::update;
 use crate::param::{Module, Param, ParamRef, each, join};
 use crate::tape;
 use crate::tensor::{AnyTensor, Storages, Tensor, Tensors};
+use std::cell::Cell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
@@ -237,14 +238,26 @@ impl Drop for Gradients {
         if self.entries.is_empty() {
             return;
         }
-        let entries = std::mem::take(&mut self.entries);
-        tape::recycle(entries.into_iter().map(|entry| match entry.gradient {
+        let mut entries = std::mem::take(&mut self.entries);
+        tape::recycle(entries.drain(..).map(|entry| match entry.gradient {
             Any::F32(tensor) => Any::<Storages>::F32(tensor.into_parts().0),
             Any::F64(tensor) => Any::F64(tensor.into_parts().0),
             Any::I64(tensor) => Any::I64(tensor.into_parts().0),
             Any::Bool(tensor) => Any::Bool(tensor.into_parts().0),
         }));
+        // While the thread ends, the place may be gone already.
+        let _ = SPARE.try_with(|spare| spare.set(entries));
     }
+}
+
+thread_local! {
+    /// The list of the gradients that were dropped last, empty, kept for the next step.
+    static SPARE: Cell<Vec<Entry>> = const { Cell::new(Vec::new()) };
+}
+
+/// An empty list for gradients.
+pub(super) fn spare_entries() -> Vec<Entry> {
+    SPARE.take()
 }
 
 impl fmt::Debug for Gradients {

@@ -2,7 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use wengert::{
     Adam, Layer, Linear, Optimizer, Param, Program, ProgramInput, Sgd, Tape, Tensor, Var, rng,
     value_and_grad,
@@ -24,6 +24,8 @@ thread_local! {
 
 /// The bytes of a thread that may have ended.
 static THERE: AtomicIsize = AtomicIsize::new(0);
+/// How often all threads of this process have allocated.
+static EVERYWHERE: AtomicUsize = AtomicUsize::new(0);
 
 fn count(bytes: isize) {
     let here = HERE.get() + bytes;
@@ -31,6 +33,7 @@ fn count(bytes: isize) {
     MOST.set(MOST.get().max(here));
     if bytes > 0 {
         TIMES.with(|times| times.set(times.get() + 1));
+        EVERYWHERE.fetch_add(1, Ordering::Relaxed);
     }
     if COUNTED.get() {
         THERE.fetch_add(bytes, Ordering::Relaxed);
@@ -71,6 +74,12 @@ static ALLOCATOR: Counting = Counting;
 /// How often this thread has allocated.
 pub fn allocations() -> usize {
     TIMES.get()
+}
+
+/// How often all threads of this process have allocated.
+#[cfg(feature = "parallel")]
+pub fn allocations_everywhere() -> usize {
+    EVERYWHERE.load(Ordering::Relaxed)
 }
 
 /// The bytes that this thread has allocated, less those that it freed.

@@ -1,5 +1,7 @@
 //! Any number of threads gives the same bits, and a panic on one of them spoils nothing.
 
+use super::memory::allocations_everywhere;
+use std::process::Command;
 use wengert::prelude::*;
 use wengert::{Reads, Unary};
 
@@ -64,7 +66,7 @@ fn a_hundred_training_steps_are_the_same_bits_on_any_number_of_threads() {
             // Recorded at each step and as a program, in turn: they do the same.
             losses.push(if step % 2 == 0 {
                 let step = value_and_grad(&model, |model, tape| {
-                    loss::cross_entropy(model.forward(tape.constant(&x)), tape.constant(&y))
+                    loss_of(model, tape.constant(&x), tape.constant(&y))
                 });
                 adam.step(&mut model, &step);
                 step.value()
@@ -140,4 +142,89 @@ fn a_panic_on_one_thread_spoils_no_later_run() {
         let good = tape.leaf(&Tensor::<f32>::ones([300_000]));
         assert_eq!(good.unary::<Careful>().sum().value().item(), 300_000.0);
     });
+}
+
+/// A model whose steps are products, passes, reductions and updates that are each worth several threads.
+fn wide_model() -> Sequential {
+    let mut rng = rng(5);
+    wengert::sequential![
+        Linear::new(300, 400, &mut rng),
+        activation::Gelu,
+        Linear::new(400, 350, &mut rng),
+        activation::Tanh,
+        Linear::new(350, 10, &mut rng),
+    ]
+}
+
+/// Its loss, of inputs in rows of mean 0 and variance 1.
+fn loss_of(model: &Sequential, x: Var, y: Var<i64>) -> Var {
+    let centered = x - x.mean_keepdim(-1);
+    let rows = centered / (centered.square().mean_keepdim(-1) + 1e-5).sqrt();
+    loss::cross_entropy(model.forward(rows.dropout(0.1)), y)
+}
+
+/// The fewest allocations in fifty steps that follow one another. A thread makes its working memory when it takes a part that needs
+/// it for the first time, which may be late: so there are several tries.
+fn allocations_of_steps(mut step: impl FnMut()) -> usize {
+    let mut count = || {
+        let before = allocations_everywhere();
+        (0..50).for_each(|_| step());
+        allocations_everywhere() - before
+    };
+    let mut fewest = usize::MAX;
+    for _ in 0..10 {
+        fewest = fewest.min(count());
+        if fewest == 0 {
+            break;
+        }
+    }
+    fewest
+}
+
+/// In a process of its own, where no other test allocates.
+#[test]
+fn steps_on_several_threads_allocate_nothing() {
+    const ALONE: &str = "WENGERT_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let test = "suite::threads::steps_on_several_threads_allocate_nothing";
+        let binary = std::env::current_exe().expect("this test");
+        let mut command = Command::new(binary);
+        command.args([test, "--exact", "--test-threads=1"]);
+        let output = command.env(ALONE, "1").env("RAYON_NUM_THREADS", "4");
+        let output = output.output().expect("a process");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && text.contains("1 passed"),
+            "{text}"
+        );
+        return;
+    }
+    let x = Tensor::<f32>::uniform([256, 300], -1.0, 1.0, &mut rng(6));
+    let y = Tensor::<i64>::randint([256], 0, 10, &mut rng(7));
+    let recorded = || {
+        let (mut model, mut adam) = (wide_model(), Adam::new(1e-3));
+        allocations_of_steps(|| {
+            let step = value_and_grad(&model, |model, tape| {
+                loss_of(model, tape.constant(&x), tape.constant(&y))
+            });
+            adam.step(&mut model, &step);
+        })
+    };
+    let program = || {
+        let (mut model, mut adam) = (wide_model(), Adam::new(1e-3));
+        let inputs = (ProgramInput::batch([300]), ProgramInput::<i64>::batch([]));
+        let mut program =
+            TrainingProgram::new(inputs, |model: &Sequential, (x, y)| loss_of(model, x, y));
+        allocations_of_steps(|| {
+            let loss = program.run(&mut model, &mut adam, (&x, &y));
+            assert!(loss.expect("a loss").is_finite());
+        })
+    };
+    assert_eq!([recorded(), program()], [0, 0], "outside of a pool");
+    for threads in [1, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.expect("a pool");
+        let both = [pool.install(recorded), pool.install(program)];
+        assert_eq!(both, [0, 0], "{threads} threads");
+    }
 }

@@ -1,17 +1,16 @@
 //! Large products: both operands are copied to where the loops read them in order (K. Goto and R. van de Geijn, "Anatomy of
 //! high-performance matrix multiplication", 2008).
 //!
-//! The right operand is packed once, by all threads; then every block of rows of the result is computed by one thread, which packs
-//! its rows of the left operand. Blocks depend on the shape alone.
+//! The smaller operand is packed whole, and of the other one some rows or columns at a time, with which a part of the result is
+//! computed. Each thread packs for itself: what one thread has written lately another reads slowly. Only where there are so many
+//! threads that all this packing would take long do they pack one copy together.
 
 use super::skinny::nanoseconds;
 use super::tile::{At, BLOCK, Target, tile};
 use super::vector::{Lanes, Task, Vector};
 use crate::kernel::dispatch::level;
+use crate::kernel::scratch::scratch;
 use crate::kernel::threads;
-use std::cell::Cell;
-use std::mem::MaybeUninit;
-use std::thread::LocalKey;
 
 /// Columns that are packed together; a multiple of the width of every tile.
 const STRIP: usize = 64;
@@ -21,6 +20,12 @@ const COLUMNS: usize = 2048;
 const PACKED: usize = 1 << 20;
 /// Rows of blocks are a multiple of this, and no more than four times as many; a multiple of the height of every tile.
 const ROWS: usize = 12;
+/// With no more rows than this, all of them are packed at once: with [`BLOCK`] terms they take a quarter of a megabyte at most.
+const ALL_ROWS: usize = 256;
+/// Elements of all rows that are packed at once: half a megabyte, which the second cache holds.
+const PACKED_ROWS: usize = 1 << 17;
+/// Rows for each thread with which packing all of the right operand takes less than an eighth of the time.
+const ROWS_OF_THREAD: usize = 64;
 
 /// Rows that one thread computes at a time: enough parts for many threads, if there are enough rows.
 pub(super) fn block_of_rows(rows: usize) -> usize {
@@ -35,73 +40,191 @@ pub(super) unsafe fn product<T: Lanes>(
     a: At<T>,
     b: At<T>,
     out: &mut [T],
+    sizes @ (rows, _, columns): (usize, usize, usize),
+) {
+    let target = Target::new(out, columns);
+    // SAFETY: the caller's promise.
+    unsafe {
+        if rows <= ALL_ROWS && rows <= columns {
+            by_columns(a, b, target, sizes);
+        } else {
+            by_rows(a, b, target, sizes);
+        }
+    }
+}
+
+/// The terms of each sum that are worked on together: as many blocks as `packed` elements of so many rows or columns have.
+fn depth(inner: usize, across: usize, packed: usize) -> usize {
+    inner.min((packed / across / BLOCK).max(1) * BLOCK)
+}
+
+/// A product with all rows of the left operand packed: parts are columns.
+///
+/// # Safety
+/// That of [`product`].
+unsafe fn by_columns<T: Lanes>(
+    a: At<T>,
+    b: At<T>,
+    target: Target<T>,
     (rows, inner, columns): (usize, usize, usize),
 ) {
-    let width = columns.next_multiple_of(STRIP).min(COLUMNS);
-    let depth = (PACKED / width / BLOCK).max(1) * BLOCK;
-    let depth = depth.min(inner);
-    let height = block_of_rows(rows);
     let level = level();
-    let target = Target {
-        place: out.as_mut_ptr(),
-        stride: columns,
-        add: false,
-    };
-    scratch(&RIGHT, width * depth, |right| {
-        let right = Target {
-            place: right,
-            stride: 0,
-            add: false,
-        };
-        for j in (0..columns).step_by(COLUMNS) {
-            let columns_now = COLUMNS.min(columns - j);
-            for first in (0..inner).step_by(depth) {
-                let inner_now = depth.min(inner - first);
-                let strips = columns_now.div_ceil(STRIP);
-                threads::each(strips, columns_now * inner_now / 4, |strip| {
-                    // SAFETY: the strip lies within `b`, and its own part of the buffer is written.
+    let height = rows.next_multiple_of(ROWS);
+    let depth = depth(inner, height, PACKED_ROWS);
+    for first in (0..inner).step_by(depth) {
+        let inner = depth.min(inner - first);
+        let work = nanoseconds(rows, inner, columns);
+        threads::share(columns.div_ceil(STRIP), work, |strips| {
+            let mut strips = strips.peekable();
+            if strips.peek().is_none() {
+                return;
+            }
+            scratch(height * inner + SLACK, |left| {
+                let all = PackLeft {
+                    a: a.from(0, first),
+                    rows,
+                    inner,
+                    to: left,
+                    height,
+                };
+                // SAFETY: the rows lie within `a`, and there is room for all of them.
+                unsafe { T::run_at(level, all) };
+                scratch(STRIP * BLOCK, |right| {
+                    for strip in strips {
+                        let j = strip * STRIP;
+                        // SAFETY: the columns lie within `b` and the target, where each strip has its own; `left` was packed.
+                        unsafe {
+                            T::run_at(
+                                level,
+                                Columns {
+                                    left,
+                                    height,
+                                    b: b.from(first, j),
+                                    right,
+                                    target: Target {
+                                        add: first > 0,
+                                        ..target.from(0, j)
+                                    },
+                                    rows,
+                                    inner,
+                                    columns: STRIP.min(columns - j),
+                                },
+                            );
+                        }
+                    }
+                });
+            });
+        });
+    }
+}
+
+/// A product with columns of the right operand packed: parts are rows.
+///
+/// # Safety
+/// That of [`product`].
+unsafe fn by_rows<T: Lanes>(
+    a: At<T>,
+    b: At<T>,
+    target: Target<T>,
+    (rows, inner, columns): (usize, usize, usize),
+) {
+    let level = level();
+    let width = columns.next_multiple_of(STRIP).min(COLUMNS);
+    let depth = depth(inner, width, PACKED);
+    let height = block_of_rows(rows);
+    for j in (0..columns).step_by(COLUMNS) {
+        let columns = COLUMNS.min(columns - j);
+        for first in (0..inner).step_by(depth) {
+            let inner = depth.min(inner - first);
+            let strip = |strip: usize, to| {
+                let right = PackRight {
+                    b: b.from(first, j),
+                    inner,
+                    columns: strip * STRIP..columns.min((strip + 1) * STRIP),
+                    to,
+                    width,
+                };
+                // SAFETY: the strip lies within `b`, and its own part of the room is written.
+                unsafe { T::run_at(level, right) };
+            };
+            let block = |block: usize, right| {
+                let i = block * height;
+                let rows = height.min(rows - i);
+                scratch(height * BLOCK.min(inner) + SLACK, |left| {
+                    // SAFETY: the rows lie within `a` and the target, where each block has its own; `right` was packed.
                     unsafe {
                         T::run_at(
                             level,
-                            PackRight {
-                                b: b.from(first, j),
-                                inner: inner_now,
-                                columns: strip * STRIP..columns_now.min((strip + 1) * STRIP),
-                                to: right.place(),
+                            Rows {
+                                a: a.from(i, first),
+                                left,
+                                right,
                                 width,
+                                target: Target {
+                                    add: first > 0,
+                                    ..target.from(i, j)
+                                },
+                                rows,
+                                inner,
+                                columns,
                             },
                         );
                     }
                 });
-                let work = nanoseconds(rows, inner_now, columns_now);
-                threads::each(rows.div_ceil(height), work, |block| {
-                    let i = block * height;
-                    let rows = height.min(rows - i);
-                    scratch(&LEFT, height * BLOCK.min(inner_now) + SLACK, |left| {
-                        // SAFETY: the rows lie within `a` and the target, where each block has its own; `right` was packed.
-                        unsafe {
-                            T::run_at(
-                                level,
-                                Rows {
-                                    a: a.from(i, first),
-                                    left,
-                                    right: right.place(),
-                                    width,
-                                    target: Target {
-                                        add: first > 0,
-                                        ..target.from(i, j)
-                                    },
-                                    rows,
-                                    inner: inner_now,
-                                    columns: columns_now,
-                                },
-                            );
-                        }
-                    });
+            };
+            let (strips, blocks) = (columns.div_ceil(STRIP), rows.div_ceil(height));
+            let work = nanoseconds(rows, inner, columns);
+            if threads::sharing(work) * ROWS_OF_THREAD <= rows {
+                threads::share(blocks, work, |blocks| {
+                    let mut blocks = blocks.peekable();
+                    if blocks.peek().is_some() {
+                        scratch(width * inner, |right| {
+                            (0..strips).for_each(|k| strip(k, right));
+                            blocks.for_each(|k| block(k, right));
+                        });
+                    }
+                });
+            } else {
+                scratch(width * inner, |right| {
+                    let right = Target {
+                        place: right,
+                        stride: 0,
+                        add: false,
+                    };
+                    let packing = columns * inner / 4;
+                    threads::each(strips, packing, |k| strip(k, right.place()));
+                    threads::each(blocks, work, |k| block(k, right.place()));
                 });
             }
         }
-    });
+    }
+}
+
+/// Copies rows of `a` to panels as high as a tile; within blocks of the inner axis, panels follow each other.
+struct PackLeft<T> {
+    a: At<T>,
+    rows: usize,
+    inner: usize,
+    to: *mut T,
+    /// The rows of all panels.
+    height: usize,
+}
+
+impl<T: Lanes> Task<T> for PackLeft<T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T>>(self) {
+        for first in (0..self.inner).step_by(BLOCK) {
+            let inner = BLOCK.min(self.inner - first);
+            for i in (0..self.rows).step_by(V::HEIGHT) {
+                let count = V::HEIGHT.min(self.rows - i);
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let to = self.to.add(first * self.height + i * inner);
+                    interleave::<T, V>(self.a.from(i, first), count, inner, to, V::HEIGHT);
+                }
+            }
+        }
+    }
 }
 
 /// Copies columns of `b` to panels as wide as a tile; within blocks of the inner axis, panels follow each other.
@@ -219,6 +342,93 @@ struct Rows<T> {
 impl<T: Lanes> Task<T> for Rows<T> {
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
+        for first in (0..self.inner).step_by(BLOCK) {
+            let inner = BLOCK.min(self.inner - first);
+            let left = PackLeft {
+                a: self.a.from(0, first),
+                rows: self.rows,
+                inner,
+                to: self.left,
+                height: self.rows,
+            };
+            // SAFETY: the caller's promise; both operands are packed when they are multiplied.
+            unsafe {
+                left.run::<V>();
+                let panels = Panels {
+                    left: self.left,
+                    right: self.right.add(first * self.width),
+                    target: Target {
+                        add: self.target.add || first > 0,
+                        ..self.target
+                    },
+                    rows: self.rows,
+                    inner,
+                    columns: self.columns,
+                };
+                panels.run::<V>();
+            }
+        }
+    }
+}
+
+/// Some columns of the product.
+struct Columns<T> {
+    left: *const T,
+    height: usize,
+    b: At<T>,
+    /// Room for a packed block of `b`.
+    right: *mut T,
+    target: Target<T>,
+    rows: usize,
+    inner: usize,
+    columns: usize,
+}
+
+impl<T: Lanes> Task<T> for Columns<T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T>>(self) {
+        for first in (0..self.inner).step_by(BLOCK) {
+            let inner = BLOCK.min(self.inner - first);
+            let right = PackRight {
+                b: self.b.from(first, 0),
+                inner,
+                columns: 0..self.columns,
+                to: self.right,
+                width: STRIP,
+            };
+            // SAFETY: the caller's promise; both operands are packed when they are multiplied.
+            unsafe {
+                right.run::<V>();
+                let panels = Panels {
+                    left: self.left.add(first * self.height),
+                    right: self.right,
+                    target: Target {
+                        add: self.target.add || first > 0,
+                        ..self.target
+                    },
+                    rows: self.rows,
+                    inner,
+                    columns: self.columns,
+                };
+                panels.run::<V>();
+            }
+        }
+    }
+}
+
+/// Packed operands, of no more terms than a block.
+struct Panels<T> {
+    left: *const T,
+    right: *const T,
+    target: Target<T>,
+    rows: usize,
+    inner: usize,
+    columns: usize,
+}
+
+impl<T: Lanes> Panels<T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T>>(self) {
         // SAFETY: the caller's promise.
         unsafe {
             if V::HEIGHT == 12 {
@@ -228,89 +438,36 @@ impl<T: Lanes> Task<T> for Rows<T> {
             }
         }
     }
-}
 
-impl<T: Lanes> Rows<T> {
     #[inline(always)]
     unsafe fn by<V: Vector<T>, const M: usize>(&self) {
         let panel = 2 * V::LANES;
-        for first in (0..self.inner).step_by(BLOCK) {
-            let inner = BLOCK.min(self.inner - first);
-            let add = self.target.add || first > 0;
+        let inner = self.inner;
+        for j in (0..self.columns).step_by(panel) {
+            let width = panel.min(self.columns - j);
             for i in (0..self.rows).step_by(M) {
-                let count = M.min(self.rows - i);
                 // SAFETY: the caller's promise.
                 unsafe {
-                    interleave::<T, V>(
-                        self.a.from(i, first),
-                        count,
-                        inner,
-                        self.left.add(i * inner),
-                        M,
-                    );
-                }
-            }
-            for j in (0..self.columns).step_by(panel) {
-                let width = panel.min(self.columns - j);
-                for i in (0..self.rows).step_by(M) {
-                    // SAFETY: both panels have been packed; the caller's promise.
-                    unsafe {
-                        let a = At {
-                            place: self.left.add(i * inner).cast_const(),
-                            row_stride: 1,
-                            column_stride: M as isize,
-                        };
-                        let b = At {
-                            place: self.right.add(first * self.width + j * inner),
-                            row_stride: panel as isize,
-                            column_stride: 1,
-                        };
-                        let target = Target {
-                            add,
-                            ..self.target.from(i, j)
-                        };
-                        let rows = M.min(self.rows - i);
-                        if width > V::LANES {
-                            tile::<T, V, M, 2, true>(
-                                inner,
-                                a,
-                                b,
-                                width - V::LANES,
-                                target,
-                                rows,
-                                T::ZERO,
-                            );
-                        } else {
-                            tile::<T, V, M, 1, true>(inner, a, b, width, target, rows, T::ZERO);
-                        }
+                    let a = At {
+                        place: self.left.add(i * inner),
+                        row_stride: 1,
+                        column_stride: M as isize,
+                    };
+                    let b = At {
+                        place: self.right.add(j * inner),
+                        row_stride: panel as isize,
+                        column_stride: 1,
+                    };
+                    let target = self.target.from(i, j);
+                    let rows = M.min(self.rows - i);
+                    if width > V::LANES {
+                        let last = width - V::LANES;
+                        tile::<T, V, M, 2, true>(inner, a, b, last, target, rows, T::ZERO);
+                    } else {
+                        tile::<T, V, M, 1, true>(inner, a, b, width, target, rows, T::ZERO);
                     }
                 }
             }
         }
     }
-}
-
-/// Memory by the line of a cache.
-#[repr(align(64))]
-#[derive(Clone, Copy)]
-pub(super) struct Line {
-    _bytes: [u8; 64],
-}
-
-pub(super) type Lines = Cell<Vec<MaybeUninit<Line>>>;
-thread_local! {
-    /// Room that a thread keeps for packed blocks of left operands.
-    pub(super) static LEFT: Lines = const { Cell::new(Vec::new()) };
-    /// The same for right operands.
-    pub(super) static RIGHT: Lines = const { Cell::new(Vec::new()) };
-}
-
-/// Calls `f` with room for `len` elements, not initialized, that the thread keeps for the next call. Calls may nest: an inner one
-/// finds the room taken and makes its own.
-pub(super) fn scratch<T>(of: &'static LocalKey<Lines>, len: usize, f: impl FnOnce(*mut T)) {
-    let mut lines = of.take();
-    lines.clear();
-    lines.reserve((len * size_of::<T>()).div_ceil(size_of::<Line>()));
-    f(lines.as_mut_ptr().cast());
-    of.set(lines);
 }

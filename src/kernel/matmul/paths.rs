@@ -1,10 +1,11 @@
 //! Which way a product goes, and how it is cut for threads.
 
 use super::Matrix;
-use super::packed::{self, RIGHT, SLACK, Turn, block_of_rows, scratch};
+use super::packed::{self, SLACK, Turn, block_of_rows};
 use super::skinny::{Dots, Row, nanoseconds};
 use super::tile::{At, Direct, Target};
 use super::vector::Lanes;
+use crate::kernel::scratch::scratch;
 use crate::kernel::threads;
 
 /// Products of no more multiplications are computed without looking for the best way.
@@ -135,7 +136,7 @@ unsafe fn directly<T: Lanes>(a: At<T>, b: At<T>, out: &mut [T], sizes: Sizes) {
 /// # Safety
 /// The matrix must have so many rows and columns.
 unsafe fn turned<T: Lanes>(b: At<T>, rows: usize, columns: usize, f: impl FnOnce(At<T>)) {
-    scratch(&RIGHT, rows * columns + SLACK, |right| {
+    scratch(rows * columns + SLACK, |right: *mut T| {
         // SAFETY: the caller's promise; there is room for the copy.
         unsafe {
             T::run(Turn {

@@ -42,7 +42,7 @@ combine! {
 #[derive(Debug)]
 pub(crate) struct Tree<T, F> {
     /// The subtrees that are complete, largest first: one for each bit that is set in `count`.
-    partial: SmallVec<[T; 8]>,
+    partial: SmallVec<[T; 32]>,
     count: usize,
     combine: PhantomData<F>,
 }

@@ -4,6 +4,7 @@ use super::lanes::Combine;
 use super::{LARGE, nanoseconds};
 use crate::element::Number;
 use crate::kernel::dispatch::simd;
+use crate::kernel::scratch::filled;
 use crate::kernel::threads;
 use crate::kernel::walk::Places;
 use std::marker::PhantomData;
@@ -17,24 +18,27 @@ const TOGETHER: usize = 8;
 
 /// Rows that are combined in pairs, pairs of pairs, and so on, as they come: a [`Tree`](super::Tree) with rows for numbers.
 #[derive(Debug)]
-pub(super) struct RowTree<T, F> {
+pub(super) struct RowTree<'p, T, F> {
     /// The subtrees that are complete, one row after the other, largest first; and room for one more.
-    partial: Vec<T>,
+    partial: &'p mut [T],
     width: usize,
     /// The rows that were combined so far.
     count: usize,
     combine: PhantomData<F>,
 }
 
-impl<T: Number, F: Combine<T>> RowTree<T, F> {
-    /// Nothing yet, of rows of at most `width` elements.
-    pub fn new(width: usize) -> Self {
-        RowTree {
-            partial: vec![F::IDENTITY; width],
-            width,
-            count: 0,
-            combine: PhantomData,
-        }
+impl<T: Number, F: Combine<T>> RowTree<'_, T, F> {
+    /// Calls `f` with a tree of no rows yet: there will be `count` at most, each of at most `width` elements.
+    pub fn with<R>(count: usize, width: usize, f: impl FnOnce(&mut RowTree<'_, T, F>) -> R) -> R {
+        let subtrees = (usize::BITS - count.leading_zeros()) as usize;
+        filled((subtrees + 1) * width, F::IDENTITY, |partial| {
+            f(&mut RowTree {
+                partial,
+                width,
+                count: 0,
+                combine: PhantomData,
+            })
+        })
     }
 
     /// Forgets all rows; the next ones have `width` elements, no more than those that the tree was made for.
@@ -47,9 +51,6 @@ impl<T: Number, F: Combine<T>> RowTree<T, F> {
     pub fn push(&mut self, write: impl FnOnce(&mut [T])) {
         let width = self.width;
         let mut depth = self.count.count_ones() as usize;
-        if self.partial.len() < (depth + 1) * width {
-            self.partial.resize((depth + 1) * width, F::IDENTITY);
-        }
         write(&mut self.partial[depth * width..][..width]);
         for _ in 0..self.count.trailing_ones() {
             depth -= 1;
@@ -82,39 +83,45 @@ pub(super) fn rows<T: Number, F: Combine<T>>(source: &[T], places: Places<'_, 1>
             panels::<T, F>(&source[4 * PANEL * panel..], places.clone(), out);
         });
     } else {
-        let mut partial = vec![F::IDENTITY; count.div_ceil(part) * width];
-        threads::each_chunk(&mut partial, width, work, |i, out| {
-            let places = places.clone().part(i * part, part);
-            panels::<T, F>(source, places, out);
+        let parts = count.div_ceil(part);
+        filled(parts * width, F::IDENTITY, |partial| {
+            threads::each_chunk(partial, width, work, |i, out| {
+                let places = places.clone().part(i * part, part);
+                panels::<T, F>(source, places, out);
+            });
+            RowTree::<T, F>::with(parts, width, |tree| {
+                for row in partial.chunks_exact(width) {
+                    tree.push(|place| place.copy_from_slice(row));
+                }
+                out.copy_from_slice(tree.finish());
+            });
         });
-        let mut tree = RowTree::<T, F>::new(width);
-        for row in partial.chunks_exact(width) {
-            tree.push(|place| place.copy_from_slice(row));
-        }
-        out.copy_from_slice(tree.finish());
     }
 }
 
 /// As [`rows`], on this thread.
 fn panels<T: Number, F: Combine<T>>(source: &[T], places: Places<'_, 1>, out: &mut [T]) {
-    let mut tree = None;
     let mut next = [0; GROUP];
-    for (panel, out) in out.chunks_mut(PANEL).enumerate() {
-        let source = &source[panel * PANEL..];
-        let mut places = places.clone();
-        if places.len() <= GROUP {
-            let count = places.fill(&mut next);
-            group::<T, F>(source, &next[..count], out);
-            continue;
+    let width = PANEL.min(out.len());
+    let panels = out.chunks_mut(PANEL).enumerate();
+    if places.len() <= GROUP {
+        for (panel, out) in panels {
+            let count = places.clone().fill(&mut next);
+            group::<T, F>(&source[panel * PANEL..], &next[..count], out);
         }
-        let tree = tree.get_or_insert_with(|| RowTree::<T, F>::new(out.len()));
-        tree.begin(out.len());
-        while places.len() > 0 {
-            let count = places.fill(&mut next);
-            tree.push(|row| group::<T, F>(source, &next[..count], row));
-        }
-        out.copy_from_slice(tree.finish());
+        return;
     }
+    RowTree::<T, F>::with(places.len().div_ceil(GROUP), width, |tree| {
+        for (panel, out) in panels {
+            let mut places = places.clone();
+            tree.begin(out.len());
+            while places.len() > 0 {
+                let count = places.fill(&mut next);
+                tree.push(|row| group::<T, F>(&source[panel * PANEL..], &next[..count], row));
+            }
+            out.copy_from_slice(tree.finish());
+        }
+    });
 }
 
 /// Calls a function for rows of a few elements, whose number the compiler then knows, or else another expression.

@@ -279,21 +279,20 @@ fn sums_are_made_of_blocks_and_groups() {
         (60_000, 3),
         (300, 600),
     ] {
-        let mut tree = RowTree::<f32, Plus>::new(width);
-        for group in source[..rows * width].chunks(GROUP * width) {
-            tree.push(|row| {
-                row.copy_from_slice(&group[..width]);
-                for other in group[width..].chunks_exact(width) {
-                    for (x, y) in row.iter_mut().zip(other) {
-                        *x += y;
+        let groups = source[..rows * width].chunks(GROUP * width);
+        RowTree::<f32, Plus>::with(groups.len(), width, |tree| {
+            for group in groups {
+                tree.push(|row| {
+                    row.copy_from_slice(&group[..width]);
+                    for other in group[width..].chunks_exact(width) {
+                        for (x, y) in row.iter_mut().zip(other) {
+                            *x += y;
+                        }
                     }
-                }
-            });
-        }
-        let expected = tree.finish();
-        assert_eq!(
-            sum(&Layout::contiguous(Shape::from([rows, width]))),
-            expected
-        );
+                });
+            }
+            let all = Layout::contiguous(Shape::from([rows, width]));
+            assert_eq!(sum(&all), tree.finish());
+        });
     }
 }

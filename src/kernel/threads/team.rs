@@ -1,137 +1,146 @@
-//! Parts of one piece of work, taken in turn by the thread that has the work and by those of the pool that come to help.
+//! Parts of one piece of work, taken in turn by the thread that has the work and by those that come to help.
 //!
 //! The thread does not hand its work over and sleep, as with `rayon::join` from outside the pool: waking takes as long as many a
 //! kernel. It begins at once, and at the end waits for those only who are at a part. Who comes later finds nothing to do.
 
-use std::any::Any;
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use super::crew;
+use std::array::from_fn;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
-/// A part of the work, by its number.
-type Part<'a> = dyn Fn(usize) + Sync + 'a;
+/// What each thread does: the parts whose numbers it is given, which are its own alone.
+pub(super) type Work<'a> = dyn Fn(&mut dyn Iterator<Item = usize>) + Sync + 'a;
 
-/// Those who work on the same parts.
-struct Team {
-    parts: usize,
-    /// The number of threads that may take parts.
+/// Into so many stretches parts are divided at most.
+const STRETCHES: usize = 16;
+
+/// The parts that several threads take.
+///
+/// They are divided into a stretch for each thread, which it takes before it helps with those of others: then what it has written in
+/// one piece of work it has at hand in the next, where parts with the same numbers often read it.
+pub(super) struct Parts<'a> {
+    count: usize,
+    /// The number of threads that take them, at most.
     threads: usize,
-    /// The part that is taken next.
-    next: AtomicUsize,
-    /// How many helpers may still be called.
-    uncalled: AtomicUsize,
-    /// How many helpers may be at a part.
-    helping: AtomicUsize,
-    part: *const Part<'static>,
-    /// What the first part that panicked did so with.
-    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    /// Of each stretch, the part that is taken next.
+    next: [AtomicUsize; STRETCHES],
+    work: &'a Work<'a>,
 }
 
-// SAFETY: `part` points to what is `Sync`, and is followed only as `take` says; everything else is `Sync` and `Send` itself.
-unsafe impl Sync for Team {}
-// SAFETY: as above.
-unsafe impl Send for Team {}
-
-thread_local! {
-    /// The team of the last work, to be used again.
-    static LAST: Cell<Option<Arc<Team>>> = const { Cell::new(None) };
+/// Calls `work` for parts with each number below `count`, on this thread and on others: those of the pool if it is of one, else those
+/// of the crew. A panic comes out here once nobody is at a part any more. Neither way allocates.
+pub(super) fn spread(count: usize, work: &Work<'_>) {
+    let parts = Parts::new(count, threads(), work);
+    let helpers = parts.threads - 1;
+    if rayon::current_thread_index().is_some() {
+        parts.take_with(helpers);
+    } else {
+        crew::take(&parts, helpers);
+    }
 }
 
-/// Calls `part` with each number below `parts`, on this thread and those of the pool. A panic of a part comes out here once nobody
-/// is at a part any more.
-pub(super) fn spread(parts: usize, part: &Part<'_>) {
-    // SAFETY: the lifetime is forgotten. No helper follows the pointer once this function has returned, see `take`.
-    let part: *const Part<'static> = unsafe { std::mem::transmute(std::ptr::from_ref(part)) };
+/// How many threads can take parts.
+pub(super) fn threads() -> usize {
     let threads = rayon::current_num_threads();
-    let fresh = Team {
-        parts,
-        threads,
-        next: AtomicUsize::new(0),
-        uncalled: AtomicUsize::new((threads - 1).min(parts - 1)),
-        helping: AtomicUsize::new(0),
-        part,
-        panic: Mutex::new(None),
-    };
-    let mut team = LAST.take();
-    let team = match team.as_mut().and_then(Arc::get_mut) {
-        Some(last) => {
-            *last = fresh;
-            team.expect("there is one")
-        }
-        None => Arc::new(fresh),
-    };
-    team.call();
-    team.take();
-    let mut waited = 0;
-    while team.helping.load(Ordering::Acquire) > 0 {
-        // A helper may have to wait for a processor.
-        if waited < 1 << 10 {
-            std::hint::spin_loop();
-        } else {
-            std::thread::yield_now();
-        }
-        waited += 1;
-    }
-    let panic = team.panic.lock();
-    let panic = panic.unwrap_or_else(PoisonError::into_inner).take();
-    LAST.set(Some(team));
-    if let Some(panic) = panic {
-        resume_unwind(panic);
+    if threads == 1 || rayon::current_thread_index().is_some() {
+        threads
+    } else {
+        // More of our own than there are processors would only get into each other's way.
+        threads.min(crew::processors())
     }
 }
 
-impl Team {
-    /// Calls a helper, if there are parts for one. It calls two others: to wake all would take the owner long, and in vain where there
-    /// are more threads than processors.
-    fn call(self: &Arc<Self>) {
-        let one_less = |uncalled: usize| uncalled.checked_sub(1);
-        let relaxed = Ordering::Relaxed;
-        if self.next.load(relaxed) < self.parts
-            && self
-                .uncalled
-                .fetch_update(relaxed, relaxed, one_less)
-                .is_ok()
-        {
-            let team = self.clone();
-            rayon::spawn(move || {
-                team.call();
-                team.call();
-                team.help();
-            });
+impl<'a> Parts<'a> {
+    pub(super) fn new(count: usize, threads: usize, work: &'a Work<'a>) -> Self {
+        let threads = threads.min(count);
+        let first = |stretch| count * stretch / threads.min(STRETCHES);
+        Parts {
+            count,
+            threads,
+            next: from_fn(|stretch| AtomicUsize::new(first(stretch).min(count))),
+            work,
         }
     }
 
-    /// Takes parts until there are none: several neighbors at once while there are many, since they often lie side by side in
-    /// memory, and single ones in the end, so that no thread waits long for another.
-    ///
-    /// Whoever gets parts from `next` may call them: the owner of the work returns only after it has seen that there are none, and
-    /// then that nobody is helping. A helper that got a part before that had said so before it got it, which the owner sees, since
-    /// `next` hands on what was known; one that asks later gets none.
-    fn take(&self) {
-        loop {
-            let share = |first: usize| ((self.parts - first) / (2 * self.threads)).max(1);
-            let after = |first: usize| (first < self.parts).then(|| first + share(first));
-            let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
-            let Ok(first) = self.next.fetch_update(success, failure, after) else {
-                return;
-            };
-            let numbers = first..first + share(first);
-            // SAFETY: as above, the work is still there.
-            let part = unsafe { &*self.part };
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| numbers.for_each(part))) {
-                let first = self.panic.lock();
-                let mut first = first.unwrap_or_else(PoisonError::into_inner);
-                first.get_or_insert(panic);
-                self.next.fetch_max(self.parts, Ordering::AcqRel);
+    fn stretches(&self) -> usize {
+        self.threads.min(STRETCHES)
+    }
+
+    /// Where a stretch ends.
+    fn end(&self, stretch: usize) -> usize {
+        self.count * (stretch + 1) / self.stretches()
+    }
+
+    /// Takes parts on this thread of a pool, and on up to `helpers` others of it. Each that comes calls others in turn: for one thread
+    /// to wake all would take it long.
+    fn take_with(&self, helpers: usize) {
+        if helpers == 0 || !self.are_left() {
+            return self.take(rayon::current_thread_index().unwrap_or(0));
+        }
+        let later = helpers / 2;
+        rayon::join(
+            || self.take_with(helpers - 1 - later),
+            || self.take_with(later),
+        );
+    }
+
+    /// Whether there are parts that nobody has taken.
+    pub(super) fn are_left(&self) -> bool {
+        let mut next = self.next[..self.stretches()].iter().enumerate();
+        next.any(|(k, next)| next.load(Ordering::Relaxed) < self.end(k))
+    }
+
+    /// Takes parts until there are none, first of the stretch of this thread, which has a number. After a panic no more are taken.
+    pub(super) fn take(&self, thread: usize) {
+        let rest = Rest(self);
+        (self.work)(&mut Taken {
+            parts: self,
+            own: thread,
+            finished: 0,
+            now: 0..0,
+        });
+        std::mem::forget(rest);
+    }
+}
+
+/// The numbers of the parts that one thread takes: several neighbors at once while there are many, since they often lie side by
+/// side in memory, and single ones in the end, so that no thread waits long for another.
+struct Taken<'a> {
+    parts: &'a Parts<'a>,
+    /// The number of the thread.
+    own: usize,
+    /// Stretches of which nothing is left, from its own on.
+    finished: usize,
+    now: Range<usize>,
+}
+
+impl Iterator for Taken<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        while self.now.is_empty() && self.finished < self.parts.stretches() {
+            let stretch = (self.own + self.finished) % self.parts.stretches();
+            let end = self.parts.end(stretch);
+            let after = |first: usize| first + ((end - first) / 2).max(1);
+            let taken = |first: usize| (first < end).then(|| after(first));
+            let (next, relaxed) = (&self.parts.next[stretch], Ordering::Relaxed);
+            match next.fetch_update(relaxed, relaxed, taken) {
+                Ok(first) => self.now = first..after(first),
+                Err(_) => self.finished += 1,
             }
         }
+        self.now.next()
     }
+}
 
-    fn help(&self) {
-        self.helping.fetch_add(1, Ordering::Relaxed);
-        self.take();
-        self.helping.fetch_sub(1, Ordering::Release);
+/// Takes away the parts that are left when one has panicked.
+struct Rest<'a>(&'a Parts<'a>);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        for next in &self.0.next {
+            next.fetch_max(self.0.count, Ordering::Relaxed);
+        }
     }
 }
 
@@ -139,43 +148,85 @@ impl Team {
 mod tests {
     use super::*;
     use crate::kernel::threads::pools;
+    use std::collections::HashSet;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    type Way = Box<dyn Fn(usize, &Work<'_>) + Sync>;
+
+    /// Ways to spread parts, with the number of threads: in pools, and outside of them.
+    fn ways() -> Vec<(usize, Way)> {
+        let in_pool = |pool: rayon::ThreadPool| -> (usize, Way) {
+            let threads = pool.current_num_threads();
+            let way = move |count: usize, work: &Work<'_>| pool.install(|| spread(count, work));
+            (threads, Box::new(way))
+        };
+        let with_crew = |helpers| -> (usize, Way) { (helpers + 1, Box::new(crew(helpers))) };
+        let pools = pools().into_iter().map(in_pool);
+        pools.chain([0, 1, 2, 15].map(with_crew)).collect()
+    }
+
+    fn crew(helpers: usize) -> impl Fn(usize, &Work<'_>) {
+        move |count, work| crew::take(&Parts::new(count, helpers + 1, work), helpers)
+    }
 
     /// How often each of some parts was called.
-    fn counts(parts: usize, part: impl Fn(usize) + Sync) -> Vec<usize> {
-        let counts: Vec<AtomicUsize> = (0..parts).map(|_| AtomicUsize::new(0)).collect();
-        spread(parts, &|i| {
-            counts[i].fetch_add(1, Ordering::Relaxed);
-            part(i);
+    fn counts(
+        way: &impl Fn(usize, &Work<'_>),
+        count: usize,
+        part: impl Fn(usize) + Sync,
+    ) -> Vec<usize> {
+        let counts: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        way(count, &|numbers| {
+            for i in numbers {
+                counts[i].fetch_add(1, Ordering::Relaxed);
+                part(i);
+            }
         });
         counts.into_iter().map(AtomicUsize::into_inner).collect()
     }
 
     #[test]
     fn every_part_is_called_once_by_any_number_of_threads() {
-        for pool in pools() {
-            pool.install(|| {
-                for parts in (1..40).chain([1000]) {
-                    assert_eq!(counts(parts, |_| {}), vec![1; parts]);
-                }
+        for (_, way) in ways() {
+            for count in (1..40).chain([1000]) {
+                assert_eq!(counts(&way, count, |_| {}), vec![1; count]);
+            }
+        }
+    }
+
+    #[test]
+    fn others_help() {
+        for (threads, way) in ways() {
+            let seen = Mutex::new(HashSet::new());
+            counts(&way, 40, |_| {
+                std::thread::sleep(Duration::from_millis(2));
+                let id = std::thread::current().id();
+                seen.lock().expect("nobody panics").insert(id);
             });
+            let seen = seen.into_inner().expect("nobody panics").len();
+            assert!((threads.min(2)..=threads).contains(&seen), "{seen}");
         }
     }
 
     #[test]
     fn parts_may_have_parts() {
-        for pool in pools() {
-            let inner = || assert_eq!(counts(9, |_| {}), [1; 9]);
-            pool.install(|| assert_eq!(counts(20, |_| inner()), [1; 20]));
+        for (_, way) in ways() {
+            let inner = || assert_eq!(counts(&way, 9, |_| {}), [1; 9]);
+            assert_eq!(counts(&way, 20, |_| inner()), [1; 20]);
+            let inner = || assert_eq!(counts(&spread, 9, |_| {}), [1; 9]);
+            assert_eq!(counts(&way, 20, |_| inner()), [1; 20]);
         }
     }
 
     #[test]
-    fn many_owners_share_a_pool() {
+    fn many_owners_work_at_once() {
         std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
+            for helpers in 0..5 {
+                scope.spawn(move || {
                     for round in 1..200 {
-                        assert_eq!(counts(round, |_| {}), vec![1; round]);
+                        assert_eq!(counts(&crew(helpers), round, |_| {}), vec![1; round]);
                     }
                 });
             }
@@ -183,15 +234,14 @@ mod tests {
     }
 
     #[test]
-    fn the_first_panic_comes_out_and_the_next_work_is_done() {
-        for pool in pools() {
-            pool.install(|| {
-                let outcome = catch_unwind(|| counts(50, |i| assert!(i % 7 != 3, "part {i}")));
-                let panic = outcome.expect_err("a part panics");
-                let message = panic.downcast_ref::<String>().expect("a message");
-                assert!(message.starts_with("part "), "{message}");
-                assert_eq!(counts(50, |_| {}), [1; 50]);
-            });
+    fn a_panic_comes_out_and_the_next_work_is_done() {
+        for (_, way) in ways() {
+            let way = AssertUnwindSafe(way);
+            let outcome = catch_unwind(|| counts(&*way, 50, |i| assert!(i % 7 != 3, "part {i}")));
+            let panic = outcome.expect_err("a part panics");
+            let message = panic.downcast_ref::<String>().expect("a message");
+            assert!(message.starts_with("part "), "{message}");
+            assert_eq!(counts(&*way, 50, |_| {}), [1; 50]);
         }
     }
 }
