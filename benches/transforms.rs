@@ -122,6 +122,14 @@ fn of_the_network() {
             black_box(tape.run(norms));
         })
     };
+    // The gradient of training with differential privacy.
+    let clipped = || {
+        run(&|tape, x, y| {
+            let each = examples(x, y);
+            let norms = each.squared_norms::<f32>().sqrt();
+            black_box(tape.run(each.weighted_sum(1.0 / norms.maximum(1.0))));
+        })
+    };
     let sums = || {
         run(&|tape, x, y| {
             let square = |(_, g): (&str, wengert::AnyVar)| {
@@ -144,6 +152,13 @@ fn of_the_network() {
     report("mlp: the same beside a fill of as many bytes", a, b, 1.5);
     let (a, b) = race(reverse, norms);
     report("mlp: squared_norms beside the gradient", a, b, 1.5);
+    let (a, b) = race(reverse, clipped);
+    report(
+        "mlp: sum of clipped gradients beside the gradient",
+        a,
+        b,
+        1.5,
+    );
     let (a, b) = race(reverse, sums);
     report("mlp: sums of squares beside the gradient", a, b, 1.5);
 }

@@ -7,6 +7,7 @@ use num_traits::{Float, FloatConst, FromPrimitive, NumAssign};
 
 use super::arena::Doubles;
 use super::special;
+use crate::element::{Baseline, Functions};
 
 pub(crate) mod sealed {
     /// Keeps [`Real`](super::Real) to the types of this crate.
@@ -199,9 +200,7 @@ macro_rules! machine_number {
                 special::polygamma(n, self as f64) as $t
             }
             fn sigmoid(self) -> $t {
-                // One exponential that cannot overflow, of either sign.
-                let e = (-self.abs()).exp();
-                (if self < 0.0 { e } else { 1.0 }) / (1.0 + e)
+                Functions::sigmoid_at::<Baseline>(self)
             }
             fn softplus(self) -> $t {
                 if self.is_nan() {

@@ -1,10 +1,7 @@
 //! The parameters of a model as arguments of a function, so that every transform is one of models too.
 
-use super::forward::vjp;
-use super::vars::{Vars, flat};
-use super::vmap::Vmap;
-use crate::element::{Element, Float, with_any, with_dtype};
-use crate::op;
+use super::vars::Vars;
+use crate::element::{Element, with_any, with_dtype};
 use crate::param::{Module, Param, ParamRef, Path, Segment, Visitor, join};
 use crate::program::Fetch;
 use crate::tape::{AnyVar, TapeRef, Var};
@@ -188,57 +185,6 @@ impl Parameters {
             variables,
         }
     }
-
-    /// The squared norm of each example's gradient over all parameters, of what [`per_example_gradients`] gave: shape `[batch]`.
-    ///
-    /// Formula: `n[b] = sum over parameters and i.. of g[b, i..]^2`. The gradient of a weight that a function uses once is an outer
-    /// product of two vectors for each example, `g[b, i, j] = u[b, i] v[b, j]`; of those it is `(sum of u[b, i]^2) (sum of v[b, j]^2)`,
-    /// so that no product is formed. To clip, differentiate the losses once more, each times what the norm of its gradient allows:
-    /// the gradient of that sum is the sum of the clipped gradients.
-    ///
-    /// ```
-    /// use wengert::prelude::*;
-    /// use wengert::transform::per_example_gradients;
-    /// let model = Linear::new(2, 1, &mut wengert::rng(0));
-    /// let tape = Tape::new();
-    /// let x = tape.constant(&Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
-    /// let loss = |x: Var| model.forward(x.unsqueeze(0)).sum();
-    /// let (_, gradients) = per_example_gradients(&model, loss, x);
-    /// // That of the bias is 1.
-    /// let norms: Var = gradients.squared_norms();
-    /// assert_eq!(norms.value(), Tensor::from([1.0 + 4.0 + 1.0, 9.0 + 16.0 + 1.0]));
-    /// ```
-    ///
-    /// # Panics
-    /// If there are no parameters; if one is not of type `T` or has no axis; if they are of different numbers of examples.
-    ///
-    /// # Source
-    /// I. Goodfellow, "Efficient per-example gradient computations", 2015.
-    #[track_caller]
-    pub fn squared_norms<T: Float>(&self) -> Var<T> {
-        let each = self.iter().map(|(name, g)| {
-            assert!(
-                g.dtype() == T::DTYPE && g.shape().rank() > 0,
-                "squared_norms: {name} is {} of shape {}, not {} with an axis of examples",
-                g.dtype(),
-                g.shape(),
-                T::DTYPE
-            );
-            let squares = |g: Var<T>| {
-                let axes: Vec<isize> = (1..g.rank() as isize).collect();
-                g.square().sum_axes(&axes)
-            };
-            let g = g.assume::<T>();
-            match op::outer_factors(g) {
-                Some([a, b]) => squares(a) * squares(b),
-                None => squares(g),
-            }
-        });
-        let Some(sum) = each.reduce(|a, b| a + b) else {
-            panic!("squared_norms: there are no parameters");
-        };
-        sum
-    }
 }
 
 impl Vars for Parameters {
@@ -290,53 +236,4 @@ impl Fetch for Parameters {
             entries: entries.collect(),
         }
     }
-}
-
-/// The losses of a batch of examples, and the gradient of each with respect to the trainable parameters of a model: for a parameter
-/// of shape `[w..]` a variable of shape `[batch, w..]`.
-///
-/// `loss` is written for one example; the first axis of each input counts them. For training with differential privacy, influence
-/// functions, curvature.
-///
-/// ```
-/// use wengert::prelude::*;
-/// use wengert::transform::per_example_gradients;
-/// let model = Linear::new(2, 1, &mut wengert::rng(0));
-/// let tape = Tape::new();
-/// let x = tape.constant(&Tensor::from([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]));
-/// let loss = |x: Var| model.forward(x.unsqueeze(0)).sum();
-/// let (losses, gradients) = tape.run(per_example_gradients(&model, loss, x));
-/// assert_eq!(losses.shape(), &Shape::from([3]));
-/// let weight = gradients.get(&model.weight).unwrap();
-/// assert_eq!(weight, &Tensor::from([[[1.0, 2.0]], [[3.0, 4.0]], [[5.0, 6.0]]]));
-/// ```
-///
-/// # Panics
-/// As [`vmap`](super::vmap()); if the loss is not a scalar.
-#[track_caller]
-pub fn per_example_gradients<M, X, T>(
-    model: &M,
-    loss: impl FnOnce(X) -> Var<T>,
-    batch: X,
-) -> (Var<T>, Parameters)
-where
-    M: Module + ?Sized,
-    X: Vars,
-    T: Float,
-{
-    let given = flat(&batch);
-    let Some(first) = given.first() else {
-        panic!("per_example_gradients: there are no inputs");
-    };
-    let parameters = Parameters::on(model, first.tape());
-    let one = |x: X| {
-        let (y, back) = vjp(|p: Parameters| p.bound(|| loss(x)), parameters);
-        let shape = y.shape();
-        assert!(
-            shape.rank() == 0,
-            "per_example_gradients: the loss of an example has shape {shape}, but must be a scalar"
-        );
-        (y, back(y.tape().full(shape, T::ONE)))
-    };
-    Vmap::new().apply(one, batch)
 }

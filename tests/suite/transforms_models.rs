@@ -160,6 +160,73 @@ fn norms_of_gradients_of_examples_are_those_of_the_gradients() {
 }
 
 #[test]
+fn weighted_sums_are_those_of_the_gradients() {
+    let model = mlp();
+    let x = Tensor::uniform([6, 3], -1.0, 1.0, &mut rng(1));
+    let weights = Tensor::uniform([6], -1.0, 1.0, &mut rng(2));
+    let tape = Tape::new();
+    let (x, weights) = (tape.leaf(&x), tape.leaf(&weights));
+    let once = |x: Var<f64>| model.forward(x.unsqueeze(0)).square().sum();
+    // Weights that are used twice have sums of two products as gradients.
+    let twice = |x: Var<f64>| once(x) * (once(x * 0.5) + 1.0);
+    for loss in [&once as &dyn Fn(Var<f64>) -> Var<f64>, &twice] {
+        let (_, gradients) = per_example_gradients(&model, loss, x);
+        let sums = gradients.weighted_sum(weights);
+        let plain = gradients.map_each(|_, g| {
+            let g = g.typed::<f64>();
+            let sizes: Vec<usize> = (0..g.rank()).map(|k| if k == 0 { 6 } else { 1 }).collect();
+            (weights.reshape(&sizes[..]) * g).sum_axes(0).erase()
+        });
+        for ((name, sum), (_, plain)) in sums.iter().zip(plain.iter()) {
+            let (sum, plain) = (sum.typed::<f64>(), plain.typed::<f64>());
+            close(name, &sum.value(), &plain.value()).unwrap();
+            let seed = tape.constant(&Tensor::uniform(sum.shape(), -1.0, 1.0, &mut rng(3)));
+            let back = |y: Var<f64>| (y * seed).sum().gradients([x, weights]);
+            let (found, expected) = tape.run((back(sum), back(plain)));
+            for (found, expected) in found.iter().zip(&expected) {
+                close(name, found, expected).unwrap();
+            }
+        }
+    }
+}
+
+/// Factors of every kind: in any order of their axes, the same for all examples, without examples or without elements.
+#[test]
+fn weighted_sums_of_products_of_any_shapes() {
+    let shapes: [[&[usize]; 2]; 9] = [
+        [&[4, 3, 1], &[4, 1, 2]],
+        [&[4, 1, 3], &[4, 2, 1]],
+        [&[4, 1, 3, 1, 2], &[4, 5, 1, 2, 1]],
+        [&[1, 3, 1], &[4, 1, 2]],
+        [&[4, 3, 1], &[1, 1, 2]],
+        [&[4], &[4]],
+        [&[4, 3], &[4, 1]],
+        [&[0, 3, 1], &[0, 1, 2]],
+        [&[4, 0, 1], &[4, 1, 2]],
+    ];
+    for [left, right] in shapes {
+        let tape = Tape::new();
+        let mut rng = rng(7);
+        let mut leaf =
+            |shape: &[usize]| tape.leaf(&Tensor::<f64>::uniform(shape, -1.0, 1.0, &mut rng));
+        let (a, b, count) = (leaf(left), leaf(right), left[0].max(right[0]));
+        let weights = leaf(&[count]);
+        let one = Parameters::on(&Linear::<f64>::new(1, 1, &mut wengert::rng(0)), *tape);
+        let products = one.map_each(|_, _| (a * b).erase());
+        let sums = products.weighted_sum(weights);
+        let sizes: Vec<usize> = left
+            .iter()
+            .enumerate()
+            .map(|(k, _)| if k == 0 { count } else { 1 })
+            .collect();
+        let plain = (weights.reshape(&sizes[..]) * (a * b)).sum_axes(0).value();
+        for (name, sum) in sums.iter() {
+            close(name, &sum.typed::<f64>().value(), &plain).unwrap();
+        }
+    }
+}
+
+#[test]
 fn norms_form_no_product() {
     let rng = &mut rng(4);
     let model = Linear::<f32>::new(300, 200, rng);
@@ -171,6 +238,9 @@ fn norms_form_no_product() {
     let weights = 300 * 200 * 4;
     assert!(plan.bytes_moved() < 2 * weights, "{plan}");
     assert!(plan.peak_bytes() < weights / 2, "{plan}");
+    let clipped = gradients.weighted_sum(1.0 / gradients.squared_norms::<f32>().sqrt());
+    let plan = tape.explain(clipped);
+    assert!(plan.peak_bytes() < 2 * weights, "{plan}");
 }
 
 #[test]
@@ -183,6 +253,22 @@ fn norms_name_what_has_none() {
         message,
         "squared_norms: weight is f32 of shape [2, 3], not f64 with an axis of examples"
     );
+    let weights = tape.constant(&Tensor::<f32>::ones([4]));
+    for (weights, expected) in [
+        (
+            weights.unsqueeze(0),
+            "weighted_sum: the weights have shape [1, 4], but must have one axis",
+        ),
+        (
+            weights,
+            "weighted_sum: weight has gradients of 2 examples, and there are 4 weights",
+        ),
+    ] {
+        assert_eq!(
+            caught(|| parameters.weighted_sum(weights)).message,
+            expected
+        );
+    }
 }
 
 #[test]
