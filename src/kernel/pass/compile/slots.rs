@@ -3,6 +3,7 @@
 use super::super::order::Held;
 use super::super::{Access, Arg, Base, Class, Hoisted, Moves, Place, Slot};
 use super::{Compiler, aligned};
+use crate::kernel::dispatch::{Level, level};
 use crate::kernel::elementwise::CHUNK;
 use crate::kernel::stream::FAR;
 
@@ -39,13 +40,15 @@ impl Compiler {
     }
 
     /// Whether the value of an instruction is written past the caches, a block of it made in a register first: if there is little
-    /// to read. Beside as much that is read, computing and writing would no longer overlap.
+    /// to read. Beside as much that is read, computing and writing would no longer overlap. Processors with the widest vectors write
+    /// whole lines as fast with ordinary stores.
     pub(super) fn streams(&self, index: usize) -> bool {
         let recipe = &self.recipe;
         let (rows, width, make) = (recipe.rows, recipe.width, &recipe.code[index]);
         let written = rows * width * make.dtype().size();
         let read = recipe.inputs.iter().map(|input| input.bytes(rows, width));
         written >= FAR
+            && level() != Level::Avx512
             && make.class() == Class::Full
             && recipe.outputs.contains(&index)
             && read.sum::<usize>() <= written / 8
