@@ -199,6 +199,7 @@ macro_rules! machine_number {
             fn polygamma(self, n: u32) -> $t {
                 special::polygamma(n, self as f64) as $t
             }
+            #[inline]
             fn sigmoid(self) -> $t {
                 Functions::sigmoid_at::<Baseline>(self)
             }
