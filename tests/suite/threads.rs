@@ -7,13 +7,14 @@ use wengert::{Reads, Unary};
 
 const POOLS: [usize; 4] = [1, 2, 3, 16];
 
-/// What `f` returns in a pool of each size.
+/// What `f` returns in a pool of each size, and in none.
 fn in_pools<R: Send>(f: impl Fn() -> R + Sync) -> Vec<R> {
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         pool.expect("a pool").install(&f)
     };
-    POOLS.into_iter().map(run).collect()
+    let within = POOLS.into_iter().map(run);
+    within.chain([f()]).collect()
 }
 
 fn all_the_same<R: PartialEq>(results: &[R]) -> bool {
@@ -119,7 +120,7 @@ fn results_larger_than_caches_are_whole_on_any_number_of_threads() {
         let (products, shifted) = tape.run((products, products + 1.0));
         right(&products, 0.0) && right(&shifted, 1.0)
     });
-    assert_eq!(all, [true; POOLS.len()]);
+    assert_eq!(all, [true; POOLS.len() + 1]);
 }
 
 #[test]
@@ -127,11 +128,7 @@ fn a_panic_on_one_thread_spoils_no_later_run() {
     let mut elements = vec![1.0f32; 300_000];
     elements[200_000] = -1.0;
     let bad = Tensor::from_vec([300_000], elements).expect("as many elements");
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(3)
-        .build()
-        .expect("a pool");
-    pool.install(|| {
+    in_pools(|| {
         let tape = Tape::new();
         let x = tape.leaf(&bad);
         let y = x.unary::<Careful>().exp();
@@ -142,6 +139,40 @@ fn a_panic_on_one_thread_spoils_no_later_run() {
         let good = tape.leaf(&Tensor::<f32>::ones([300_000]));
         assert_eq!(good.unary::<Careful>().sum().value().item(), 300_000.0);
     });
+}
+
+/// A thread of a pool that waits for others takes up other work meanwhile, in the middle of a run.
+#[test]
+fn steps_side_by_side_in_a_pool_are_the_same_bits() {
+    use rayon::prelude::*;
+    let x = Tensor::<f32>::uniform([256, 300], -1.0, 1.0, &mut rng(6));
+    let y = Tensor::<i64>::randint([256], 0, 10, &mut rng(7));
+    let model = wide_model();
+    let inputs = (ProgramInput::batch([300]), ProgramInput::<i64>::batch([]));
+    let loss = |model: &Sequential, x: Var, y: Var<i64>| loss::cross_entropy(model.forward(x), y);
+    let program = Program::record(inputs, |(x, y)| loss(&model, x, y)).expect("a program");
+    let both = |_| {
+        let step = value_and_grad(&model, |model, tape| {
+            loss(model, tape.constant(&x), tape.constant(&y))
+        });
+        let gradients = step.gradients().map(|g| match g {
+            wengert::Any::F32(g) => bits(g),
+            _ => unreachable!("parameters of one type"),
+        });
+        (
+            program.run((&x, &y)).expect("a loss").item().to_bits(),
+            step.value().to_bits(),
+            gradients.collect::<Vec<_>>(),
+        )
+    };
+    let expected = both(0);
+    for threads in [2, 3, 16] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let all: Vec<_> = pool
+            .expect("a pool")
+            .install(|| (0..24).into_par_iter().map(both).collect());
+        assert!(all.iter().all(|found| *found == expected));
+    }
 }
 
 /// A model whose steps are products, passes, reductions and updates that are each worth several threads.
