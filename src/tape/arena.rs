@@ -36,6 +36,7 @@ pub(crate) struct Graph {
     pub origins: Vec<u64>,
     /// The shapes recorded last, two for each hash of their sizes: most nodes have one of a few. They outlive a reset.
     pub shapes: [[Option<SharedShape>; 2]; SHAPES],
+    /// The operations recorded last.
     pub operations: Operations,
     /// The numbers recorded last, by a hash of their bits: a loop writes the same ones again and again.
     pub numbers: [Option<KnownNumber>; NUMBERS],

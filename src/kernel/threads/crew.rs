@@ -143,7 +143,7 @@ impl Posted<'_> {
     /// Takes parts for somebody else.
     ///
     /// # Safety
-    /// There is a place that was taken and not been given back.
+    /// A place of this work was taken, and is not given back before this returns.
     unsafe fn help(this: *const Self, thread: usize) {
         // SAFETY: the owner waits until `helping` is zero, which the last line of this makes it.
         let this = unsafe { &*this };
