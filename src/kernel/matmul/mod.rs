@@ -6,6 +6,7 @@
 //! several partial sums run side by side. How the result is cut for threads changes nothing, so that any number of threads gives
 //! the same bits.
 
+mod pack;
 mod packed;
 mod paths;
 mod skinny;

@@ -1,7 +1,8 @@
 //! Which way a product goes, and how it is cut for threads.
 
 use super::Matrix;
-use super::packed::{self, SLACK, Turn, block_of_rows};
+use super::pack::{SLACK, Turn};
+use super::packed::{self, block_of_rows};
 use super::skinny::{Dots, Row, nanoseconds};
 use super::tile::{At, Direct, Target};
 use super::vector::Lanes;
