@@ -10,6 +10,10 @@ mod team;
 
 /// Nanoseconds of work below which waking other threads does not pay.
 pub(crate) const WORTHWHILE: usize = 40_000;
+/// Nanoseconds of work for which one more thread is called: where there are many threads, to call them all would take longer than a
+/// small work itself.
+#[cfg(feature = "parallel")]
+const OF_ONE: usize = WORTHWHILE / 2;
 
 /// Whether work of about so many nanoseconds is worth more than one thread, and there is more than one.
 #[inline]
@@ -31,7 +35,7 @@ fn several() -> bool {
 pub(crate) fn sharing(nanoseconds: usize) -> usize {
     #[cfg(feature = "parallel")]
     if worthwhile(nanoseconds) {
-        return team::threads();
+        return team::threads(nanoseconds);
     }
     let _ = nanoseconds;
     1
@@ -43,7 +47,7 @@ pub(crate) fn sharing(nanoseconds: usize) -> usize {
 pub(crate) fn each(parts: usize, nanoseconds: usize, part: impl Fn(usize) + Sync) {
     #[cfg(feature = "parallel")]
     if parts > 1 && worthwhile(nanoseconds) {
-        return team::spread(parts, &|numbers| numbers.for_each(&part));
+        return team::spread(parts, nanoseconds, &|numbers| numbers.for_each(&part));
     }
     let _ = nanoseconds;
     (0..parts).for_each(part);
@@ -58,7 +62,7 @@ pub(crate) fn share(
 ) {
     #[cfg(feature = "parallel")]
     if parts > 1 && worthwhile(nanoseconds) {
-        return team::spread(parts, &work);
+        return team::spread(parts, nanoseconds, &work);
     }
     let _ = nanoseconds;
     work(&mut (0..parts));

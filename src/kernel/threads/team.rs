@@ -3,7 +3,7 @@
 //! The thread does not hand its work over and sleep, as with `rayon::join` from outside the pool: waking takes as long as many a
 //! kernel. It begins at once, and at the end waits for those only who are at a part. Who comes later finds nothing to do.
 
-use super::crew;
+use super::{OF_ONE, crew};
 use std::array::from_fn;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,10 +27,10 @@ pub(super) struct Parts<'a> {
     work: &'a Work<'a>,
 }
 
-/// Calls `work` for parts with each number below `count`, on this thread and on others: those of the pool if it is of one, else those
-/// of the crew. A panic comes out here once nobody is at a part any more. Neither way allocates.
-pub(super) fn spread(count: usize, work: &Work<'_>) {
-    let parts = Parts::new(count, threads(), work);
+/// Calls `work`, of about so many nanoseconds, for parts with each number below `count`, on this thread and on others: those of the
+/// pool if it is of one, else those of the crew. A panic comes out here once nobody is at a part any more. Neither way allocates.
+pub(super) fn spread(count: usize, nanoseconds: usize, work: &Work<'_>) {
+    let parts = Parts::new(count, threads(nanoseconds), work);
     let helpers = parts.threads - 1;
     if rayon::current_thread_index().is_some() {
         parts.take_with(helpers);
@@ -39,9 +39,9 @@ pub(super) fn spread(count: usize, work: &Work<'_>) {
     }
 }
 
-/// How many threads can take parts.
-pub(super) fn threads() -> usize {
-    let threads = rayon::current_num_threads();
+/// How many threads take parts of work of about so many nanoseconds.
+pub(super) fn threads(nanoseconds: usize) -> usize {
+    let threads = rayon::current_num_threads().min(1 + nanoseconds / OF_ONE);
     if threads == 1 || rayon::current_thread_index().is_some() {
         threads
     } else {
@@ -159,7 +159,9 @@ mod tests {
     fn ways() -> Vec<(usize, Way)> {
         let in_pool = |pool: rayon::ThreadPool| -> (usize, Way) {
             let threads = pool.current_num_threads();
-            let way = move |count: usize, work: &Work<'_>| pool.install(|| spread(count, work));
+            let way = move |count: usize, work: &Work<'_>| {
+                pool.install(|| spread(count, usize::MAX, work))
+            };
             (threads, Box::new(way))
         };
         let with_crew = |helpers| -> (usize, Way) { (helpers + 1, Box::new(crew(helpers))) };
@@ -223,6 +225,7 @@ mod tests {
         for (_, way) in ways() {
             let inner = || assert_eq!(counts(&way, 9, |_| {}), [1; 9]);
             assert_eq!(counts(&way, 20, |_| inner()), [1; 20]);
+            let spread = |count: usize, work: &Work<'_>| spread(count, usize::MAX, work);
             let inner = || assert_eq!(counts(&spread, 9, |_| {}), [1; 9]);
             assert_eq!(counts(&way, 20, |_| inner()), [1; 20]);
         }
