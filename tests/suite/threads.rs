@@ -251,11 +251,24 @@ fn steps_on_several_threads_allocate_nothing() {
             assert!(loss.expect("a loss").is_finite());
         })
     };
-    assert_eq!([recorded(), program()], [0, 0], "outside of a pool");
+    // Sums over so many numbers that they are trees of trees, in each direction.
+    let sums = || {
+        let mut many = vec![Param::new(Tensor::<f32>::full([1000, 1100], 0.5))];
+        let mut sgd = Sgd::new(1e-3);
+        allocations_of_steps(|| {
+            let step = value_and_grad(&many, |many, tape| {
+                let x = many[0].on(tape);
+                let rows = x.sum_axes(0).square().mean() + x.sum_axes(1).square().mean();
+                rows + x.square().sum() + x.t().exp().sum_axes(0).max()
+            });
+            sgd.step(&mut many, &step);
+        })
+    };
+    let all = || [recorded(), program(), sums()];
+    assert_eq!(all(), [0; 3], "outside of a pool");
     for threads in [1, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.expect("a pool");
-        let both = [pool.install(recorded), pool.install(program)];
-        assert_eq!(both, [0, 0], "{threads} threads");
+        let all = pool.expect("a pool").install(all);
+        assert_eq!(all, [0; 3], "{threads} threads");
     }
 }

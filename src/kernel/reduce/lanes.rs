@@ -2,7 +2,7 @@
 
 use crate::element::Number;
 use crate::kernel::dispatch::simd;
-use smallvec::SmallVec;
+use smallvec::{Array, SmallVec};
 use std::marker::PhantomData;
 
 /// An associative operation with an identity.
@@ -40,18 +40,23 @@ combine! {
 /// there are, so that the tree of a number of parts, each of which is the tree of a power of two of numbers (the last one of no
 /// more), is the tree of all these numbers.
 #[derive(Debug)]
-pub(crate) struct Tree<T, F> {
+pub(crate) struct TreeOf<T, F, A: Array<Item = T>> {
     /// The subtrees that are complete, largest first: one for each bit that is set in `count`.
-    partial: SmallVec<[T; 32]>,
+    partial: SmallVec<A>,
     count: usize,
     combine: PhantomData<F>,
 }
 
-impl<T: Number, F: Combine<T>> Tree<T, F> {
+/// A tree of any number of numbers, which allocates nothing.
+pub(crate) type Tree<T, F> = TreeOf<T, F, [T; 64]>;
+/// One of less than 2^8 numbers: small enough to be made for every short run.
+type LowTree<T, F> = TreeOf<T, F, [T; 8]>;
+
+impl<T: Number, F: Combine<T>, A: Array<Item = T>> TreeOf<T, F, A> {
     /// Nothing yet.
     #[inline(always)]
     pub fn new() -> Self {
-        Tree {
+        TreeOf {
             partial: SmallVec::new(),
             count: 0,
             combine: PhantomData,
@@ -133,7 +138,7 @@ fn run_body<T: Number, F: Combine<T>>(source: &[T]) -> T {
     if source.len() <= BLOCK {
         return block_body::<T, F>(source);
     }
-    let mut tree = Tree::<T, F>::new();
+    let mut tree = LowTree::<T, F>::new();
     for part in source.chunks(BLOCK) {
         tree.push(block_body::<T, F>(part));
     }
