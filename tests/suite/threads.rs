@@ -7,13 +7,15 @@ use wengert::{Reads, Unary};
 
 const POOLS: [usize; 4] = [1, 2, 3, 16];
 
+/// What `f` returns in a pool of so many threads.
+fn in_pool<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.expect("a pool").install(f)
+}
+
 /// What `f` returns in a pool of each size, and in none.
 fn in_pools<R: Send>(f: impl Fn() -> R + Sync) -> Vec<R> {
-    let run = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        pool.expect("a pool").install(&f)
-    };
-    let within = POOLS.into_iter().map(run);
+    let within = POOLS.into_iter().map(|threads| in_pool(threads, &f));
     within.chain([f()]).collect()
 }
 
@@ -167,10 +169,8 @@ fn steps_side_by_side_in_a_pool_are_the_same_bits() {
     };
     let expected = both(0);
     for threads in [2, 3, 16] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let all: Vec<_> = pool
-            .expect("a pool")
-            .install(|| (0..24).into_par_iter().map(both).collect());
+        let steps = || (0..24).into_par_iter().map(both).collect();
+        let all: Vec<_> = in_pool(threads, steps);
         assert!(all.iter().all(|found| *found == expected));
     }
 }
@@ -267,8 +267,6 @@ fn steps_on_several_threads_allocate_nothing() {
     let all = || [recorded(), program(), sums()];
     assert_eq!(all(), [0; 3], "outside of a pool");
     for threads in [1, 3] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let all = pool.expect("a pool").install(all);
-        assert_eq!(all, [0; 3], "{threads} threads");
+        assert_eq!(in_pool(threads, all), [0; 3], "{threads} threads");
     }
 }

@@ -102,10 +102,7 @@ unsafe fn by_columns<T: Lanes>(
                                     height,
                                     b: b.from(first, j),
                                     right,
-                                    target: Target {
-                                        add: first > 0,
-                                        ..target.from(0, j)
-                                    },
+                                    target: target.from(0, j).adding(first > 0),
                                     rows,
                                     inner,
                                     columns: STRIP.min(columns - j),
@@ -161,10 +158,7 @@ unsafe fn by_rows<T: Lanes>(
                                 left,
                                 right,
                                 width,
-                                target: Target {
-                                    add: first > 0,
-                                    ..target.from(i, j)
-                                },
+                                target: target.from(i, j).adding(first > 0),
                                 rows,
                                 inner,
                                 columns,
@@ -232,10 +226,7 @@ impl<T: Lanes> Task<T> for Rows<T> {
                 let panels = Panels {
                     left: self.left,
                     right: self.right.add(first * self.width),
-                    target: Target {
-                        add: self.target.add || first > 0,
-                        ..self.target
-                    },
+                    target: self.target.adding(first > 0),
                     rows: self.rows,
                     inner,
                     columns: self.columns,
@@ -277,10 +268,7 @@ impl<T: Lanes> Task<T> for Columns<T> {
                 let panels = Panels {
                     left: self.left.add(first * self.height),
                     right: self.right,
-                    target: Target {
-                        add: self.target.add || first > 0,
-                        ..self.target
-                    },
+                    target: self.target.adding(first > 0),
                     rows: self.rows,
                     inner,
                     columns: self.columns,

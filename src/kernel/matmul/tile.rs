@@ -72,6 +72,15 @@ impl<T> Target<T> {
         self.place
     }
 
+    /// The same, where what comes is added to what is there if so said, or if it was before.
+    #[inline(always)]
+    pub fn adding(self, add: bool) -> Self {
+        Target {
+            add: self.add || add,
+            ..self
+        }
+    }
+
     #[inline(always)]
     pub fn from(self, i: usize, j: usize) -> Self {
         Target {
