@@ -13,6 +13,9 @@ pub(in crate::scalar) type Recorded<T> = (u32, u32, T);
 
 /// Records an operation of `n` operands, whose tags are `tags`; `None` if all are constants. `pair` gives the operands `2 i`
 /// and `2 i + 1`, and `last` the last one of an odd number: each is asked for once, in order.
+///
+/// What gives the operands is only called in line, on rare ways too: else they would have to lie in memory, where a caller
+/// has just brought together a few.
 #[inline(always)]
 #[track_caller]
 pub(in crate::scalar) fn record_wide<T: Real>(
@@ -22,7 +25,17 @@ pub(in crate::scalar) fn record_wide<T: Real>(
     pair: impl Fn(usize) -> [Edge<T>; 2],
     last: impl FnOnce() -> Edge<T>,
 ) -> Option<Recorded<T>> {
-    let tag = (0..n).map(&tags).find(|&tag| tag != 0)?;
+    let mut at = 0;
+    let tag = loop {
+        if at == n {
+            return None;
+        }
+        let tag = tags(at);
+        if tag != 0 {
+            break tag;
+        }
+        at += 1;
+    };
     let entries = n.div_ceil(2);
     let mut room = Room::reserve(operation, tag, entries + 1);
     // The node itself stands in for operands that there are not: its adjoint is cleared when they have been served.
@@ -50,7 +63,8 @@ pub(in crate::scalar) fn record_wide<T: Real>(
         return Some((tag, header, T::one()));
     }
     if differing {
-        for (at, other) in (0..n).map(tags).enumerate() {
+        for at in 0..n {
+            let other = tags(at);
             if other == 0 {
                 room.nodes()[at / 2].operands[at % 2] = header;
             } else if other != tag {
