@@ -130,6 +130,27 @@ fn of_the_network() {
             black_box(tape.run(each.weighted_sum(1.0 / norms.maximum(1.0))));
         })
     };
+    // The numbers themselves, as the factors that they are products of, and what else is made of them.
+    let kept = || run(&|tape, x, y| drop(black_box(tape.run(examples(x, y).factored()))));
+    let each_in_turn = || {
+        run(&|tape, x, y| {
+            let kept = tape.run(examples(x, y).factored());
+            (0..kept.examples()).for_each(|i| drop(black_box(kept.example(i))));
+        })
+    };
+    let along = || {
+        run(&|tape, x, y| {
+            let direction = directions(&Parameters::on(&model, **tape));
+            let along: Var = examples(x, y).inner_products(&direction);
+            black_box(tape.run(along));
+        })
+    };
+    let gram = || {
+        run(&|tape, x, y| {
+            let gram: Var = examples(x, y).gram();
+            black_box(tape.run(gram));
+        })
+    };
     let sums = || {
         run(&|tape, x, y| {
             let square = |(_, g): (&str, wengert::AnyVar)| {
@@ -159,6 +180,15 @@ fn of_the_network() {
         b,
         1.5,
     );
+    for (what, other) in [
+        ("kept as factors", &kept as &dyn Fn()),
+        ("kept as factors, each formed in turn", &each_in_turn),
+        ("inner products with a direction", &along),
+        ("inner products with each other", &gram),
+    ] {
+        let (a, b) = race(reverse, other);
+        report(&format!("mlp: gradients of examples, {what}"), a, b, 1.5);
+    }
     let (a, b) = race(reverse, sums);
     report("mlp: sums of squares beside the gradient", a, b, 1.5);
 }

@@ -4,6 +4,7 @@ mod suite {
     mod architecture;
     mod check;
     mod errors;
+    mod example_gradients;
     mod fusion;
     mod kinks;
     mod memory;

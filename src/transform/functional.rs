@@ -160,8 +160,29 @@ impl Parameters {
 
     /// Names and variables, in the order of a visit.
     pub fn iter(&self) -> impl Iterator<Item = (&str, AnyVar)> {
-        let names = self.named.iter().map(|named| &*named.name);
+        let names = self.named().map(|(_, name)| name);
         names.zip(self.variables.iter().copied())
+    }
+
+    /// Identities and names, in the order of a visit.
+    pub(super) fn named(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.named.iter().map(|named| (named.id, &*named.name))
+    }
+
+    /// Variables for the same parameters in the same order; panics if others are of another model.
+    #[track_caller]
+    pub(super) fn matching<'a>(
+        &self,
+        operation: &'a str,
+        others: &'a Parameters,
+    ) -> impl Iterator<Item = AnyVar> + use<'a> {
+        assert!(
+            self.named()
+                .map(|(id, _)| id)
+                .eq(others.named().map(|(id, _)| id)),
+            "{operation}: the direction is not of the same parameters"
+        );
+        others.variables.iter().copied()
     }
 
     /// Other variables for the same parameters.
@@ -207,6 +228,11 @@ pub struct ParameterValues {
 }
 
 impl ParameterValues {
+    /// Of parameters with these identities and names.
+    pub(super) fn of(entries: Vec<(u64, String, AnyTensor)>) -> Self {
+        ParameterValues { entries }
+    }
+
     /// The tensor for a parameter; `None` if it is not trainable or not of the model.
     pub fn get<T: Element>(&self, param: &Param<T>) -> Option<&Tensor<T>> {
         let (_, _, value) = self.entries.iter().find(|(id, ..)| *id == param.id())?;
@@ -225,15 +251,13 @@ impl Fetch for Parameters {
         self.variables.iter().for_each(|v| visit(v.tape, v.index));
     }
     fn values(&self) -> ParameterValues {
-        let named = self.named.iter().zip(&self.variables);
-        let entries = named.map(|(named, variable)| {
-            let value = with_dtype!(variable.dtype(), T => {
-                <T as Element>::erase::<Tensors>(variable.assume::<T>().computed())
-            });
-            (named.id, named.name.clone(), value)
-        });
-        ParameterValues {
-            entries: entries.collect(),
-        }
+        let values = self.named().zip(&self.variables);
+        let entries = values.map(|((id, name), &v)| (id, name.to_owned(), computed(v)));
+        ParameterValues::of(entries.collect())
     }
+}
+
+/// The value of a variable that was computed.
+pub(super) fn computed(of: AnyVar) -> AnyTensor {
+    with_dtype!(of.dtype(), T => <T as Element>::erase::<Tensors>(of.assume::<T>().computed()))
 }

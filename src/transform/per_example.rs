@@ -2,6 +2,7 @@
 
 use super::forward::vjp;
 use super::functional::Parameters;
+use super::outer::{self, Outer};
 use super::vars::{Vars, flat};
 use super::vmap::Vmap;
 use crate::element::Float;
@@ -89,19 +90,13 @@ impl Parameters {
     pub fn squared_norms<T: Float>(&self) -> Var<T> {
         let each = self.iter().map(|(name, g)| {
             let g = of_examples::<T>("squared_norms", name, g);
-            let squares = |g: Var<T>| {
-                let axes: Vec<isize> = (1..g.rank() as isize).collect();
-                g.square().sum_axes(&axes)
-            };
+            let squares = |g: Var<T>| g.square().sum_axes(&behind_first(g));
             match op::outer_factors(g) {
                 Some([a, b]) => squares(a) * squares(b),
                 None => squares(g),
             }
         });
-        let Some(sum) = each.reduce(|a, b| a + b) else {
-            panic!("squared_norms: there are no parameters");
-        };
-        sum
+        total("squared_norms", each)
     }
 
     /// The sum of the gradients of all examples, each times a weight, of what [`per_example_gradients`] gave: for a parameter of shape
@@ -156,7 +151,7 @@ impl Parameters {
                 shape[0]
             );
             match op::outer_factors(g) {
-                Some(factors) => sum_of_outer_products(weights, factors).erase(),
+                Some(factors) => Outer::of(factors).weighted_sum(weights).erase(),
                 None => {
                     let ones = std::iter::repeat_n(1, g.rank() - 1);
                     let weights =
@@ -166,11 +161,113 @@ impl Parameters {
             }
         })
     }
+
+    /// The inner product of each example's gradient and a direction over all parameters, of what [`per_example_gradients`] gave: the
+    /// derivative of its loss along that direction. Shape `[batch]`.
+    ///
+    /// Formula: `p[b] = sum over parameters and i.. of g[b, i..] d[i..]`. Gradients that are outer products (see
+    /// [`squared_norms`](Parameters::squared_norms)) are not formed: of those it is `sum over j of (sum over i of u[b, i] d[i, j]) v[b, j]`.
+    ///
+    /// The influence of an example on another loss is such a product, and so is half of a product with the matrix of curvature
+    /// that is the sum of `g g^T`; the other half is [`weighted_sum`](Parameters::weighted_sum):
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::transform::per_example_gradients;
+    /// let model = Linear::new(2, 1, &mut wengert::rng(0));
+    /// let tape = Tape::new();
+    /// let x = tape.constant(&Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// let loss = |x: Var| model.forward(x.unsqueeze(0)).sum();
+    /// let (_, gradients) = per_example_gradients(&model, loss, x);
+    /// let ones = gradients.map_each(|_, g| tape.full(&g.shape()[1..], 1.0).erase());
+    /// // By both weights and the bias.
+    /// let along: Var = gradients.inner_products(&ones);
+    /// assert_eq!(along.value(), Tensor::from([1.0 + 2.0 + 1.0, 3.0 + 4.0 + 1.0]));
+    /// let curvature = tape.run(gradients.weighted_sum(along));
+    /// assert_eq!(curvature.get(&model.weight).unwrap(), &Tensor::from([[4.0 + 24.0, 8.0 + 32.0]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If there are no parameters; if one is not of type `T` or has no axis of examples; if the direction is of other parameters,
+    /// types or shapes; if they are of different numbers of examples.
+    #[track_caller]
+    pub fn inner_products<T: Float>(&self, direction: &Parameters) -> Var<T> {
+        let each = self.iter().zip(self.matching("inner_products", direction));
+        let each = each.map(|((name, g), d)| {
+            let g = of_examples::<T>("inner_products", name, g);
+            let (wanted, dtype, shape) = (g.shape().without(0), d.dtype(), d.shape());
+            assert!(
+                dtype == T::DTYPE && shape == wanted,
+                "inner_products: the direction of {name} is {dtype} of shape {shape}, not {} of shape {wanted}",
+                T::DTYPE
+            );
+            let d = d.assume::<T>();
+            match op::outer_factors(g) {
+                Some(factors) => Outer::of(factors).inner_products(d),
+                None => (g * d).sum_axes(&behind_first(g)),
+            }
+        });
+        total("inner_products", each)
+    }
+
+    /// The inner products of the gradients of any two examples over all parameters, of what [`per_example_gradients`] gave: shape
+    /// `[batch, batch]`. Of the gradients of a model's output it is the neural tangent kernel.
+    ///
+    /// Formula: `k[a, b] = sum over parameters and i.. of g[a, i..] g[b, i..]`. Gradients that are outer products (see
+    /// [`squared_norms`](Parameters::squared_norms)) are not formed: of those it is `(u[a] . u[b]) (v[a] . v[b])`.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::transform::per_example_gradients;
+    /// let model = Linear::new(2, 1, &mut wengert::rng(0));
+    /// let tape = Tape::new();
+    /// let x = tape.constant(&Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// let output = |x: Var| model.forward(x.unsqueeze(0)).sum();
+    /// let (_, gradients) = per_example_gradients(&model, output, x);
+    /// // The weights give x x^T, the bias gives 1.
+    /// let kernel: Var = gradients.gram();
+    /// assert_eq!(kernel.value(), Tensor::from([[6.0, 12.0], [12.0, 26.0]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If there are no parameters; if one is not of type `T` or has no axis of examples; if they are of different numbers of
+    /// examples.
+    ///
+    /// # Source
+    /// A. Jacot, F. Gabriel and C. Hongler, "Neural tangent kernel: convergence and generalization in neural networks", 2018.
+    #[track_caller]
+    pub fn gram<T: Float>(&self) -> Var<T> {
+        let each = self.iter().map(|(name, g)| {
+            let g = of_examples::<T>("gram", name, g);
+            match op::outer_factors(g) {
+                Some(factors) => Outer::of(factors).gram(),
+                None => {
+                    let rows = outer::rows(g, g.shape()[0]);
+                    rows.matmul(rows.t())
+                }
+            }
+        });
+        total("gram", each)
+    }
+}
+
+/// All axes but the first.
+fn behind_first<T: Float>(of: Var<T>) -> Vec<isize> {
+    (1..of.rank() as isize).collect()
+}
+
+/// The sum over parameters.
+#[track_caller]
+fn total<T: Float>(operation: &str, each: impl Iterator<Item = Var<T>>) -> Var<T> {
+    match each.reduce(|a, b| a + b) {
+        Some(sum) => sum,
+        None => panic!("{operation}: there are no parameters"),
+    }
 }
 
 /// A gradient with an axis of examples.
 #[track_caller]
-fn of_examples<T: Float>(operation: &str, name: &str, g: AnyVar) -> Var<T> {
+pub(super) fn of_examples<T: Float>(operation: &str, name: &str, g: AnyVar) -> Var<T> {
     let (dtype, shape) = (g.dtype(), g.shape());
     assert!(
         dtype == T::DTYPE && shape.rank() > 0,
@@ -178,29 +275,4 @@ fn of_examples<T: Float>(operation: &str, name: &str, g: AnyVar) -> Var<T> {
         T::DTYPE
     );
     g.assume()
-}
-
-/// The sum over the first axis of products of which at most one factor changes along each other axis, each times a weight.
-#[track_caller]
-fn sum_of_outer_products<T: Float>(weights: Var<T>, factors: [Var<T>; 2]) -> Var<T> {
-    let count = weights.shape()[0];
-    let [left, right] = factors.map(|factor| factor.shape());
-    // The axes along which the left factor does not change are those of the right one.
-    let (of_left, of_right): (Vec<usize>, Vec<usize>) =
-        (1..left.rank()).partition(|&axis| right[axis] == 1);
-    let rows = |factor: Var<T>, shape: &Shape| {
-        let len = shape[1..].iter().product();
-        factor.reshape([shape[0], len]).expand([count, len])
-    };
-    let weighted = rows(factors[0], &left) * weights.unsqueeze(1);
-    let sum = weighted.t().matmul(rows(factors[1], &right));
-    let sizes = of_left.iter().map(|&axis| left[axis]);
-    let sizes = sizes.chain(of_right.iter().map(|&axis| right[axis]));
-    let sum = sum.reshape(sizes.collect::<Shape>());
-    let behind = |axis| of_left.iter().chain(&of_right).position(|&a| a == axis);
-    let order: Vec<isize> = (1..left.rank())
-        .filter_map(behind)
-        .map(|at| at as isize)
-        .collect();
-    sum.permute(&order[..])
 }
