@@ -21,7 +21,7 @@ pub struct Factored {
 
 /// The gradients of each example as values: those that are outer products as their two factors, the others whole.
 ///
-/// The gradients of 128 examples of a network 784-512-512-10 are 343 MB of numbers, and 3 MB of factors. A gradient is formed when it
+/// The gradients of 128 examples of a network 784-512-512-10 are 343 MB of numbers, and 2 MB of factors. A gradient is formed when it
 /// is asked for.
 ///
 /// ```

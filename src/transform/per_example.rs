@@ -179,7 +179,7 @@ impl Parameters {
     /// let x = tape.constant(&Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
     /// let loss = |x: Var| model.forward(x.unsqueeze(0)).sum();
     /// let (_, gradients) = per_example_gradients(&model, loss, x);
-    /// let ones = gradients.map_each(|_, g| tape.full(&g.shape()[1..], 1.0).erase());
+    /// let ones = gradients.map_each(|_, g| tape.full(&g.shape()[1..], 1.0f32).erase());
     /// // By both weights and the bias.
     /// let along: Var = gradients.inner_products(&ones);
     /// assert_eq!(along.value(), Tensor::from([1.0 + 2.0 + 1.0, 3.0 + 4.0 + 1.0]));

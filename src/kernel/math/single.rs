@@ -6,13 +6,14 @@
 //! everywhere. Tables are made when the crate is compiled.
 
 use super::double::product_by_halves;
+use super::real::Real;
 use std::f64::consts::LN_2;
 
 /// A number as a sum of two, of which the second is below the last digit of the first.
 type Sum = [f64; 2];
 
-/// 1.5 times 2^52: a number far smaller, added to it, is rounded to an integer that stands in the last bits.
-const SHIFT: f64 = 6_755_399_441_055_744.0;
+/// A number far smaller, added to it, is rounded to an integer that stands in the last bits.
+const SHIFT: f64 = <f64 as Real>::SHIFT;
 
 /// How many parts an octave of the exponential has: `2^LOG_PARTS`.
 const PARTS: usize = 128;
