@@ -8,7 +8,6 @@ use num_traits::{Float, FloatConst, FromPrimitive, NumAssign};
 use super::arena::Doubles;
 use super::special;
 use crate::element::{Baseline, Functions};
-use crate::kernel::math::single;
 
 pub(crate) mod sealed {
     /// Keeps [`Real`](super::Real) to the types of this crate.
@@ -128,20 +127,6 @@ pub trait Real:
     /// `ln(1 + exp(x))`.
     fn softplus(self) -> Self;
 
-    /// `e^x` as numbers that are differentiated have it.
-    #[doc(hidden)]
-    #[track_caller]
-    fn exponential(self) -> Self {
-        self.exp()
-    }
-
-    /// The hyperbolic tangent, likewise.
-    #[doc(hidden)]
-    #[track_caller]
-    fn hyperbolic_tangent(self) -> Self {
-        self.tanh()
-    }
-
     /// Whether it is 0 and so are all its derivatives: what may be left out of a product.
     #[doc(hidden)]
     fn is_exactly_zero(self) -> bool;
@@ -223,14 +208,6 @@ macro_rules! machine_number {
                     return self;
                 }
                 self.max(0.0) + (-self.abs()).exp().ln_1p()
-            }
-            #[inline]
-            fn exponential(self) -> $t {
-                single::exp(self.into()) as $t
-            }
-            #[inline]
-            fn hyperbolic_tangent(self) -> $t {
-                single::tanh(self.into()) as $t
             }
             #[inline(always)]
             fn is_exactly_zero(self) -> bool {

@@ -180,7 +180,7 @@ macro_rules! unary_table {
             Recip recip "The reciprocal `1 / x`.\n\n# Derivative\n`-1 / x^2`; `-inf` at 0." (x.recip()) (-(y * y));
             Sqrt sqrt "The square root.\n\n# Derivative\n`1 / (2 sqrt x)`; `inf` at 0, NaN below." (x.sqrt()) ((y + y).recip());
             Cbrt cbrt "The cube root.\n\n# Derivative\n`1 / (3 cbrt(x)^2)`; `inf` at 0." (x.cbrt()) ((literal::<T>(3.0) * y * y).recip());
-            Exp exp "The exponential function `e^x`, within 0.51 units in the last place.\n\n# Derivative\n`e^x`." (x.exponential()) (y);
+            Exp exp "The exponential function `e^x`.\n\n# Derivative\n`e^x`." (x.exp()) (y);
             Exp2 exp2 "`2^x`.\n\n# Derivative\n`2^x ln 2`." (x.exp2()) (y * T::LN_2());
             ExpM1 exp_m1 "`e^x - 1`, without cancellation near 0.\n\n# Derivative\n`e^x`." (x.exp_m1()) (x.exp());
             Ln ln "The natural logarithm.\n\n# Derivative\n`1 / x`; `inf` at 0, and `1 / x` below, where the value is NaN." (x.ln()) (x.recip());
@@ -197,7 +197,7 @@ macro_rules! unary_table {
             Atan atan "The inverse tangent.\n\n# Derivative\n`1 / (1 + x^2)`." (x.atan()) ((T::one() + x * x).recip());
             Sinh sinh "The hyperbolic sine.\n\n# Derivative\n`cosh x`." (x.sinh()) (x.cosh());
             Cosh cosh "The hyperbolic cosine.\n\n# Derivative\n`sinh x`." (x.cosh()) (x.sinh());
-            Tanh tanh "The hyperbolic tangent, within 0.55 units in the last place.\n\n# Derivative\n`1 - tanh^2 x`, from the value: 0 where that is -1 or 1." (x.hyperbolic_tangent()) ((T::one() - y) * (T::one() + y));
+            Tanh tanh "The hyperbolic tangent.\n\n# Derivative\n`1 - tanh^2 x`, from the value: 0 where that is -1 or 1." (x.tanh()) ((T::one() - y) * (T::one() + y));
             // `1 + x^2` overflows long before its root does.
             Asinh asinh "The inverse hyperbolic sine.\n\n# Derivative\n`1 / sqrt(x^2 + 1)`, without overflow." (x.asinh()) (x.hypot(T::one()).recip());
             Acosh acosh "The inverse hyperbolic cosine.\n\n# Derivative\n`1 / sqrt(x^2 - 1)`; `inf` at 1, NaN below." (x.acosh())

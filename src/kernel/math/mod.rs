@@ -1,5 +1,4 @@
-//! Elementary functions without branches, tables or calls, so that loops over them become vector instructions; and two for numbers
-//! one by one, see [`single`].
+//! Elementary functions without branches, tables or calls, so that loops over them become vector instructions.
 //!
 //! Each is one body for all instruction sets, generic over [`Instructions`]: products and sums are fused where that is an
 //! instruction. Both sides of a case distinction are computed and one is selected. Integers are made by adding a number so large
@@ -19,7 +18,6 @@ mod hyperbolic;
 mod logarithm;
 mod power;
 mod real;
-pub(crate) mod single;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,7 @@
 //! Random programs: reverse mode against forward mode and differences.
 
 use proptest::prelude::*;
-use wengert::scalar::{self, Dual, Real, Scalar};
+use wengert::scalar::{self, Dual, Real};
 
 use super::close;
 
@@ -101,10 +101,7 @@ proptest! {
         x in prop::array::uniform3(-1.5..1.5_f64),
     ) {
         let (value, gradient) = scalar::gradient(|x| e.at(x), &x);
-        // Recording changes no value. Plain numbers have another library's functions.
-        let constants = x.map(Scalar::constant);
-        prop_assert_eq!(value.to_bits(), e.at(&constants).value().to_bits());
-        prop_assert!(close(value, e.at(&x), 1e-12));
+        prop_assert_eq!(value.to_bits(), e.at(&x).to_bits());
         let forward = e.at(&Dual::variables(x));
         for i in 0..3 {
             prop_assert!(close(gradient[i], forward.tangents()[i], 1e-11), "{:?} {:?}", gradient, forward);
