@@ -4,7 +4,19 @@ use super::panic::caught;
 use super::transforms::close;
 use super::transforms_models::{mlp, parameters};
 use wengert::transform::{Parameters, per_example_gradients};
-use wengert::{Any, Layer, Linear, Tape, Tensor, Var, loss, rng, value_and_grad};
+use wengert::{Any, AnyTensor, Layer, Linear, Tape, Tensor, Var, loss, rng, value_and_grad};
+
+/// Checks gradients of a loss that uses each weight once, and of one that uses it twice, so that they are sums of two products.
+fn each_way(check: impl Fn(Var<f64>, Parameters)) {
+    let model = mlp();
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::uniform([6, 3], -1.0, 1.0, &mut rng(1)));
+    let once = |x: Var<f64>| model.forward(x.unsqueeze(0)).square().sum();
+    let twice = |x: Var<f64>| once(x) * (once(x * 0.5) + 1.0);
+    for loss in [&once as &dyn Fn(Var<f64>) -> Var<f64>, &twice] {
+        check(x, per_example_gradients(&model, loss, x).1);
+    }
+}
 
 #[test]
 fn gradients_of_examples_are_those_of_batches_of_one() {
@@ -33,28 +45,23 @@ fn gradients_of_examples_are_those_of_batches_of_one() {
 
 #[test]
 fn norms_of_gradients_of_examples_are_those_of_the_gradients() {
-    let model = mlp();
-    let x = Tensor::uniform([6, 3], -1.0, 1.0, &mut rng(1));
-    let tape = Tape::new();
-    let x = tape.constant(&x);
-    let once = |x: Var<f64>| model.forward(x.unsqueeze(0)).square().sum();
-    // Weights that are used twice have sums of two products as gradients.
-    let twice = |x: Var<f64>| once(x) * (once(x * 0.5) + 1.0);
-    for loss in [&once as &dyn Fn(Var<f64>) -> Var<f64>, &twice] {
-        let (_, gradients) = per_example_gradients(&model, loss, x);
+    each_way(|x, gradients| {
         let norms: Var<f64> = gradients.squared_norms();
-        let (norms, gradients) = tape.run((norms, gradients));
-        let of = |example: usize, g: &Tensor<f64>| g.row(example).iter().map(|x| x * x).sum();
+        let (norms, gradients) = x.tape().run((norms, gradients));
+        let of = |example: usize, g: &AnyTensor| match g {
+            Any::F64(g) => g.row(example).iter().map(|x| x * x).sum::<f64>(),
+            _ => panic!("of another type"),
+        };
         for i in 0..6 {
-            let each = parameters(&model).map(|p| of(i, gradients.get(p).unwrap()));
-            let expected: f64 = each.iter().sum();
+            let expected: f64 = gradients.iter().map(|(_, g)| of(i, g)).sum();
             let norm = norms[[i]];
             assert!(
                 (norm - expected).abs() < 1e-12 * expected,
                 "{norm}, {expected}"
             );
         }
-    }
+    });
+    let tape = Tape::new();
     // A product of an example's own elements is none of two vectors.
     let (v, w) = (
         tape.constant(&Tensor::from([[1.0, 2.0]])),
@@ -70,16 +77,9 @@ fn norms_of_gradients_of_examples_are_those_of_the_gradients() {
 
 #[test]
 fn weighted_sums_are_those_of_the_gradients() {
-    let model = mlp();
-    let x = Tensor::uniform([6, 3], -1.0, 1.0, &mut rng(1));
-    let weights = Tensor::uniform([6], -1.0, 1.0, &mut rng(2));
-    let tape = Tape::new();
-    let (x, weights) = (tape.leaf(&x), tape.leaf(&weights));
-    let once = |x: Var<f64>| model.forward(x.unsqueeze(0)).square().sum();
-    // Weights that are used twice have sums of two products as gradients.
-    let twice = |x: Var<f64>| once(x) * (once(x * 0.5) + 1.0);
-    for loss in [&once as &dyn Fn(Var<f64>) -> Var<f64>, &twice] {
-        let (_, gradients) = per_example_gradients(&model, loss, x);
+    each_way(|x, gradients| {
+        let tape = x.tape();
+        let weights = tape.leaf(&Tensor::uniform([6], -1.0, 1.0, &mut rng(2)));
         let sums = gradients.weighted_sum(weights);
         let plain = gradients.map_each(|_, g| {
             let g = g.typed::<f64>();
@@ -96,7 +96,7 @@ fn weighted_sums_are_those_of_the_gradients() {
                 close(name, found, expected).unwrap();
             }
         }
-    }
+    });
 }
 
 #[test]
@@ -141,19 +141,6 @@ fn norms_name_what_has_none() {
             caught(|| parameters.weighted_sum(weights)).message,
             expected
         );
-    }
-}
-
-/// What is done with gradients of examples in the tests below: gradients of a loss that uses each weight once, and of one that uses it
-/// twice, so that they are sums of two products.
-fn each_way(check: impl Fn(Var<f64>, Parameters)) {
-    let model = mlp();
-    let tape = Tape::new();
-    let x = tape.leaf(&Tensor::uniform([6, 3], -1.0, 1.0, &mut rng(1)));
-    let once = |x: Var<f64>| model.forward(x.unsqueeze(0)).square().sum();
-    let twice = |x: Var<f64>| once(x) * (once(x * 0.5) + 1.0);
-    for loss in [&once as &dyn Fn(Var<f64>) -> Var<f64>, &twice] {
-        check(x, per_example_gradients(&model, loss, x).1);
     }
 }
 
