@@ -95,6 +95,11 @@ impl<T: Real> Scalar<T> {
     }
 
     #[inline(always)]
+    pub(super) fn id(self) -> u64 {
+        self.id
+    }
+
+    #[inline(always)]
     pub(super) fn tag(self) -> u32 {
         (self.id >> 32) as u32
     }
@@ -115,6 +120,12 @@ impl<T: Real> Scalar<T> {
             both: Couple::of(value, weight),
             id,
         }
+    }
+
+    /// Whether it is a variable of this value, if its node is that of one.
+    #[inline(always)]
+    pub(super) fn is_leaf(self, value: T) -> bool {
+        self.value().is_identical(value) & self.weight().is_identical(T::one())
     }
 
     #[inline]
@@ -260,7 +271,7 @@ impl<T: Real> Scalar<T> {
     #[inline]
     fn wide_result(value: T, recorded: Option<arena::Recorded<T>>) -> Self {
         match recorded {
-            Some((tag, node, weight)) => Scalar::hung(value, weight, node, tag),
+            Some((id, weight)) => Scalar::with(value, weight, id),
             None => Scalar::constant(value),
         }
     }

@@ -9,8 +9,9 @@
 //! [`slots`]. A function of many numbers is a wide node, whose operands are in the nodes before it, see [`wide`]; a
 //! [`sweep`] goes back through one sequence of nodes.
 //!
-//! After 2^25 generations tags repeat. A stale scalar might then match, and its node index mean another node or none at
-//! all; so the sweep, which already compares indices to tell wide nodes from others, relies on nothing it has not compared.
+//! After 2^24 generations tags repeat. A stale scalar might then match, and its node index mean another node or none at
+//! all; so an operation sees to it that its operands are earlier nodes, with the comparison that looks at their tags (see
+//! [`slots::below`]), and the sweep relies on that.
 
 mod forward;
 mod lent;
@@ -41,9 +42,9 @@ pub(super) use refusal::{check_in_debug, mixed};
 pub(super) use side::Rule;
 use side::{Call, Special};
 pub(super) use slots::id;
-use slots::{ATTACHED, Attached, LEVELS, Slot, TABLE, attach, detach};
+use slots::{ATTACHED, Attached, LEVELS, Slot, TABLE, are_below, attach, below, detach};
 use sweep::{give, idle};
-use tags::{fresh_tag, slot_of_type};
+use tags::{fresh_tag, slot_of, slot_of_type, tag_of};
 pub(super) use wide::{Recorded, record_wide};
 
 /// How many bits of a tag are the slot.
@@ -69,6 +70,16 @@ struct Node<T> {
     first: T,
     /// The partial derivative by the second.
     second: T,
+}
+
+impl<T: Real> Node<T> {
+    fn leaf(value: T) -> Self {
+        Node {
+            operands: [SPECIAL, LEAF],
+            first: value,
+            second: T::zero(),
+        }
+    }
 }
 
 /// Two numbers in one register of the processor, written to memory and read at once.
@@ -118,14 +129,14 @@ thread_local! {
 
 /// Nodes of one tape and what belongs to them.
 struct Arena<T: Real> {
-    /// Only its capacity is used: the number of nodes is in the slot.
+    /// All there is room for; how many of them are recorded is in the slot.
     nodes: Vec<Node<T>>,
     /// 0 between sweeps.
     adjoints: Vec<T>,
     specials: Vec<Special<T>>,
     calls: Vec<Call<T>>,
-    /// How many nodes from the first on are leaves.
-    leaves: u32,
+    /// The values of the variables that the nodes begin with.
+    leaves: Vec<T>,
     /// Buffers of handles, for functions of slices.
     handles: Vec<Vec<Scalar<T>>>,
     /// A buffer for the tangents of a forward sweep.
@@ -141,7 +152,7 @@ impl<T: Real> Arena<T> {
             adjoints: Vec::new(),
             specials: Vec::new(),
             calls: Vec::new(),
-            leaves: 0,
+            leaves: Vec::new(),
             handles: Vec::new(),
             buffer: Vec::new(),
             kept: Vec::new(),
@@ -193,8 +204,7 @@ impl<T: Real> Ready<T> {
     pub(super) fn for_pair(a: u64, b: u64) -> Option<Self> {
         let at = attached::<T>();
         let next = at.next.get();
-        let foreign = ((a ^ next) | (b ^ next)) >> 32 != 0;
-        (!foreign && a != b && next < at.limit.get()).then_some(Ready(at, PhantomData))
+        (are_below(below(next, a) & below(next, b)) && a != b && next < at.limit.get()).then_some(Ready(at, PhantomData))
     }
 
     /// Makes ready what is not: the tape is not attached, or has no room. Panics if operands, neither of which is a constant,
@@ -231,11 +241,15 @@ impl<T: Real> Ready<T> {
 #[inline(never)]
 #[track_caller]
 fn make_ready<T: Real>(function: Binary, a: u64, b: u64) {
-    let (a, b) = ((a >> 32) as u32, (b >> 32) as u32);
-    if a != b {
-        mixed(function.name(), a, b);
+    let [tag, other] = [a, b].map(|id| (id >> 32) as u32);
+    if tag != other {
+        mixed(function.name(), tag, other);
     }
-    reserve_slowly::<T>(function.name(), a, 1);
+    reserve_slowly::<T>(function.name(), tag, 1);
+    let next = attached::<T>().next.get();
+    if !are_below(below(next, a) & below(next, b)) {
+        reused_tag(function.name());
+    }
 }
 
 /// Room for nodes after those of a tape. What is put there is not part of the tape until it is [committed](Room::commit).
@@ -243,10 +257,9 @@ struct Room<T> {
     place: *mut Node<T>,
     size: usize,
     filled: usize,
-    /// The index of the first node.
-    start: u32,
+    /// The tag of the tape, and the index of the first node.
+    next: u64,
     operation: &'static str,
-    tag: u32,
 }
 
 impl<T: Real> Room<T> {
@@ -263,10 +276,21 @@ impl<T: Real> Room<T> {
             place: unsafe { at.base.get().cast::<Node<T>>().add(at.len() as usize) },
             size,
             filled: 0,
-            start: at.len(),
+            next: at.next.get(),
             operation,
-            tag,
         }
+    }
+
+    /// The index of the first node.
+    #[inline(always)]
+    fn start(&self) -> u32 {
+        self.next as u32
+    }
+
+    /// Leaves nodes as they are, after those that were put here before.
+    fn skip(&mut self, count: usize) {
+        assert!(count <= self.size - self.filled);
+        self.filled += count;
     }
 
     /// Puts a node after those that were put here before.
@@ -296,7 +320,7 @@ impl<T: Real> Room<T> {
 
     /// The nodes put here.
     fn nodes(&mut self) -> &mut [Node<T>] {
-        // SAFETY: as many were written, and nothing else refers to them: they are not part of the tape.
+        // SAFETY: there is room for as many, and nothing else refers to them: they are not part of the tape.
         unsafe { std::slice::from_raw_parts_mut(self.place, self.filled) }
     }
 
@@ -306,10 +330,11 @@ impl<T: Real> Room<T> {
     fn commit(self, entries: u32) {
         let at = attached::<T>();
         // Partial derivatives of a type that shares the place may have been recorded meanwhile.
-        if at.tag() != self.tag {
-            attach::<T>(self.operation, self.tag);
+        let tag = (self.next >> 32) as u32;
+        if at.tag() != tag {
+            attach::<T>(self.operation, tag);
         }
-        at.commit(self.start + self.filled as u32, entries);
+        at.commit(self.next + self.filled as u64, entries);
     }
 }
 
@@ -333,24 +358,21 @@ fn reserve_slowly<T: Real>(operation: &'static str, tag: u32, more: usize) {
     let wanted = (u64::from(capacity) * 2).clamp(1024, u64::from(MAX_NODES)) as usize;
     let wanted = wanted.max(len + more);
     TABLE.with(|table| {
-        let slot = &table[tag as usize % SLOTS];
+        let slot = &table[slot_of(tag)];
         // SAFETY: the arena lives as long as its tag is in the slot, and no other reference to it is held: references
         // are made for the time of one call of this module that runs no foreign code.
         let nodes = unsafe { &mut (*arena::<T>(tag).as_ptr()).nodes };
-        // SAFETY: the first `len` nodes are written, and `len <= capacity`. The length is only set for the time of the
-        // reallocation, which copies that many.
-        unsafe { nodes.set_len(len) };
-        nodes.reserve_exact(wanted - len);
+        nodes.reserve_exact(wanted - nodes.len());
+        nodes.resize(wanted, Node::leaf(T::zero()));
         slot.base.set(nodes.as_mut_ptr().cast());
-        slot.capacity.set(nodes.capacity().min(most) as u32);
-        nodes.clear();
+        slot.capacity.set(wanted as u32);
     });
     attach::<T>(operation, tag);
 }
 
 /// The arena of a live tape. The caller has compared the tag.
 fn arena<T: Real>(tag: u32) -> NonNull<Arena<T>> {
-    let arena = TABLE.with(|table| table[tag as usize % SLOTS].arena.get());
+    let arena = TABLE.with(|table| table[slot_of(tag)].arena.get());
     match NonNull::new(arena.cast()) {
         Some(arena) => arena,
         None => unreachable!("a slot with a tag has an arena"),
@@ -378,7 +400,7 @@ impl<T: Real> Hold<T> {
         let arena = NonNull::from(Box::leak(arena));
         let hold = Hold {
             arena,
-            tag: Cell::new(slot as u32),
+            tag: Cell::new(tag_of(slot, 0)),
         };
         TABLE.with(|table| {
             let slot = &table[slot];
@@ -387,7 +409,7 @@ impl<T: Real> Hold<T> {
             let nodes = unsafe { &mut (*arena.as_ptr()).nodes };
             slot.base.set(nodes.as_mut_ptr().cast());
             slot.capacity
-                .set(nodes.capacity().min(MAX_NODES as usize) as u32);
+                .set(nodes.len() as u32);
         });
         hold.reset();
         hold
@@ -411,7 +433,7 @@ impl<T: Real> Hold<T> {
         if attached::<T>().tag() == self.tag.get() {
             detach::<T>();
         }
-        TABLE.with(|table| f(&table[self.tag.get() as usize % SLOTS]))
+        TABLE.with(|table| f(&table[slot_of(self.tag.get())]))
     }
 
     /// The arena. Not to be held over anything that records.
@@ -425,7 +447,7 @@ impl<T: Real> Hold<T> {
 
     /// The nodes recorded. Not to be held over anything that records.
     fn written(&self) -> &[Node<T>] {
-        // SAFETY: as many nodes are written as the slot says, and they stay where they are until more are recorded.
+        // SAFETY: there is room for as many nodes as the slot says, and they stay where they are until more are recorded.
         self.slot(|slot| unsafe {
             std::slice::from_raw_parts(slot.base.get().cast::<Node<T>>(), slot.len.get() as usize)
         })
@@ -435,11 +457,11 @@ impl<T: Real> Hold<T> {
     #[track_caller]
     pub(super) fn reset(&self) {
         check_idle(self);
-        let tag = fresh_tag(self.tag.get() as usize % SLOTS);
+        let tag = fresh_tag(slot_of(self.tag.get()));
         let arena = self.arena();
         arena.specials.clear();
         let calls = std::mem::take(&mut arena.calls);
-        arena.leaves = 0;
+        arena.leaves.clear();
         arena.kept.clear();
         self.slot(|slot| {
             slot.tag.set(tag);
@@ -474,7 +496,7 @@ fn check_idle<T: Real>(hold: &Hold<T>) {
 
 impl<T: Real> Drop for Hold<T> {
     fn drop(&mut self) {
-        let slot = self.tag.get() as usize % SLOTS;
+        let slot = slot_of(self.tag.get());
         self.slot(|slot| {
             slot.tag.set(0);
             slot.len.set(0);
@@ -488,7 +510,7 @@ impl<T: Real> Drop for Hold<T> {
         let calls = std::mem::take(&mut arena.calls);
         arena.specials.clear();
         arena.kept.clear();
-        arena.leaves = 0;
+        arena.leaves.clear();
         // In the destructor of another thread-local value the pool may be gone: then the memory is freed.
         let _ = FREE.try_with(|free| {
             free.borrow_mut()
@@ -519,8 +541,7 @@ fn back_pairs<T: Real, const L: usize>(
             false,
         );
         let (i, j) = (node.operands[0] as usize, node.operands[1] as usize);
-        // One comparison: a pair, and of earlier nodes.
-        if i.max(j) >= k {
+        if node.operands[0] >= WIDE {
             break;
         }
         let below = k - 1;
@@ -531,7 +552,7 @@ fn back_pairs<T: Real, const L: usize>(
             adjoint = unsafe { *adjoints.get_unchecked(below) };
             continue;
         }
-        // SAFETY: `i`, `j` and `below` are less than `k`, in range.
+        // SAFETY: the operands of a pair are earlier nodes, as was seen to when it was recorded, and so is `below`.
         unsafe {
             *adjoints.get_unchecked_mut(k) = [T::zero(); L];
             let at = adjoints.get_unchecked_mut(i);
@@ -562,19 +583,18 @@ fn back_wide<T: Real, const L: usize>(
     adjoint: [T; L],
     adjoints: &mut [[T; L]],
 ) -> usize {
-    let Some(start) = k.checked_sub(entries) else {
-        reused_tag();
-    };
+    let start = k - entries;
     if idle(adjoint) {
         return start;
     }
     // The last ones first, as the whole sweep goes through memory.
     for node in nodes[start..k].iter().rev() {
+        ask_for(
+            std::ptr::from_ref(node).cast::<u8>().wrapping_sub(AHEAD),
+            false,
+        );
         let (i, j) = (node.operands[0] as usize, node.operands[1] as usize);
-        if i.max(j) > k {
-            reused_tag();
-        }
-        // SAFETY: `i` and `j` are at most `k`, in range.
+        // SAFETY: operands of entries are nodes before them, or `k`, as was seen to when they were recorded.
         unsafe {
             give(adjoints.get_unchecked_mut(i), adjoint, node.first);
             give(adjoints.get_unchecked_mut(j), adjoint, node.second);

@@ -24,7 +24,7 @@ impl<T: Real> Hold<T> {
                 tangent * partial
             }
         };
-        for (k, node) in nodes.iter().enumerate().skip(arena.leaves as usize) {
+        for (k, node) in nodes.iter().enumerate().skip(arena.leaves.len()) {
             let (earlier, rest) = tangents.split_at_mut(k);
             // An operand that there is not is one that comes later, see `WIDE`.
             let along = |i: u32, partial: T| match earlier.get(i as usize) {

@@ -3,7 +3,7 @@
 use super::super::active::Scalar;
 use super::super::real::Real;
 use super::side::{Call, Rule, Special};
-use super::{Hold, LEAF, Node, Room, SPECIAL, record};
+use super::{Hold, LEAF, Node, Room, SPECIAL, id, record};
 
 impl<T: Real> Hold<T> {
     /// An empty buffer of handles, to be given back.
@@ -44,8 +44,8 @@ impl<T: Real> Hold<T> {
     pub(in crate::scalar) fn leaf(&self, value: T) -> u32 {
         let node = record("var", self.tag.get(), [SPECIAL, LEAF], [value, T::zero()]);
         let arena = self.arena();
-        if node == arena.leaves {
-            arena.leaves += 1;
+        if node as usize == arena.leaves.len() {
+            arena.leaves.push(value);
         } else {
             arena.kept.push(node);
         }
@@ -56,33 +56,39 @@ impl<T: Real> Hold<T> {
     #[track_caller]
     pub(in crate::scalar) fn leaf_all(&self, values: &[T]) -> u32 {
         let mut room = Room::reserve("var", self.tag.get(), values.len());
-        let (start, end) = (room.start, room.start + values.len() as u32);
-        for &value in values {
-            room.put([SPECIAL, LEAF], [value, T::zero()]);
-        }
-        room.commit(0);
+        let (start, end) = (room.start(), room.start() + values.len() as u32);
         let arena = self.arena();
-        if start == arena.leaves {
-            arena.leaves = end;
+        if start as usize == arena.leaves.len() {
+            // Whatever their nodes are, no sweep comes so far.
+            room.skip(values.len());
+            arena.leaves.extend_from_slice(values);
         } else {
+            room.fill(values.len(), |i| Node::leaf(values[i]));
             arena.kept.extend(start..end);
         }
+        room.commit(0);
         start
     }
 
     /// Whether all are variables or watched results of this tape, or constants.
     pub(in crate::scalar) fn keeps_all(&self, xs: &[Scalar<T>]) -> bool {
-        let nodes = self.written();
-        let variable = |x: &Scalar<T>| match nodes.get(x.node() as usize) {
-            Some(node) if node.operands == [SPECIAL, LEAF] => node.first.is_identical(x.value()),
-            _ => self
-                .kept_value(x.node())
-                .is_some_and(|value| value.is_identical(x.value())),
-        };
         xs.iter().all(|x| {
-            let own = x.tag() == self.tag.get() && x.weight().is_identical(T::one());
-            x.is_constant() || own && variable(x)
+            x.is_constant()
+                || x.tag() == self.tag.get()
+                    && self.kept_value(x.node()).is_some_and(|value| x.is_leaf(value))
         })
+    }
+
+    /// The node of the first, if these are some of the variables that the tape begins with, one after the other.
+    pub(in crate::scalar) fn run_of_leaves(&self, xs: &[Scalar<T>]) -> Option<usize> {
+        let start = xs.first()?.id();
+        let node = start.wrapping_sub(id(self.tag.get(), 0)) as usize;
+        let leaves = self.arena().leaves.get(node..)?.get(..xs.len())?;
+        let each = xs.iter().zip(leaves).enumerate();
+        let leaf = |(i, (x, &value)): (usize, (&Scalar<T>, &T))| {
+            (x.id() == start + i as u64) & x.is_leaf(value)
+        };
+        each.map(leaf).fold(true, |all, is| all & is).then_some(node)
     }
 
     /// Records that the derivative by an intermediate result will be asked for.
@@ -135,12 +141,15 @@ impl<T: Real> Hold<T> {
 
     /// How many nodes from the first on are variables.
     pub(in crate::scalar) fn leaves(&self) -> u32 {
-        self.arena().leaves
+        self.arena().leaves.len() as u32
     }
 
     /// The value of a variable or a watched result.
     #[inline]
     pub(in crate::scalar) fn kept_value(&self, node: u32) -> Option<T> {
+        if let Some(&value) = self.arena().leaves.get(node as usize) {
+            return Some(value);
+        }
         let Node {
             operands, first, ..
         } = *self.written().get(node as usize)?;

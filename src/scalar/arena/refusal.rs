@@ -1,12 +1,13 @@
 //! Scalars that an operation must not use: what is checked, and what the panics say.
 
-use super::{SLOTS, TABLE};
+use super::TABLE;
+use super::tags::slot_of;
 
 /// Panics unless `tag` is that of a live tape of this thread that may grow.
 #[inline(always)]
 #[track_caller]
 pub(in crate::scalar) fn check(operation: &'static str, tag: u32) {
-    if !TABLE.with(|table| table[tag as usize % SLOTS].tag.get() == tag) {
+    if !TABLE.with(|table| table[slot_of(tag)].tag.get() == tag) {
         stale(operation, tag);
     }
 }
@@ -24,7 +25,7 @@ pub(in crate::scalar) fn check_in_debug(operation: impl FnOnce() -> &'static str
 #[cold]
 #[track_caller]
 fn stale(operation: &'static str, tag: u32) -> ! {
-    let slot = tag as usize % SLOTS;
+    let slot = slot_of(tag);
     let arena = TABLE.with(|table| (table[slot].tag.get(), table[slot].arena.get()));
     if arena.0 == 0 && !arena.1.is_null() {
         panic!(
@@ -40,7 +41,7 @@ fn stale(operation: &'static str, tag: u32) -> ! {
 #[track_caller]
 pub(in crate::scalar) fn mixed(operation: &'static str, a: u32, b: u32) -> ! {
     for tag in [a, b] {
-        if !TABLE.with(|table| table[tag as usize % SLOTS].tag.get() == tag) {
+        if !TABLE.with(|table| table[slot_of(tag)].tag.get() == tag) {
             stale(operation, tag);
         }
     }
@@ -53,6 +54,6 @@ pub(in crate::scalar) fn mixed(operation: &'static str, a: u32, b: u32) -> ! {
 #[cold]
 #[inline(never)]
 #[track_caller]
-pub(in crate::scalar) fn reused_tag() -> ! {
-    panic!("sweep: a scalar of a tape that was reset 2^25 tapes ago was used");
+pub(in crate::scalar) fn reused_tag(operation: &'static str) -> ! {
+    panic!("{operation}: a scalar of a tape that was reset 2^24 tapes ago was used");
 }

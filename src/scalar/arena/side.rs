@@ -36,7 +36,7 @@ pub(super) struct Side<T> {
 fn before<T>(earlier: &mut [T], operand: u32) -> &mut T {
     match earlier.get_mut(operand as usize) {
         Some(adjoint) => adjoint,
-        None => reused_tag(),
+        None => reused_tag("sweep"),
     }
 }
 
@@ -93,7 +93,7 @@ impl<T: Real> Side<T> {
                     }
                 }
             }
-            None => reused_tag(),
+            None => reused_tag("sweep"),
         }
     }
 }

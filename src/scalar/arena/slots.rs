@@ -9,6 +9,7 @@ use std::cell::Cell;
 
 use super::super::real::Real;
 use super::refusal::check;
+use super::tags::slot_of;
 use super::{SLOTS, attached};
 
 /// Where a live tape's numbers are while another one is recorded on.
@@ -78,8 +79,8 @@ impl Attached {
 
     /// Makes nodes that are written part of the tape, of which some are entries of wide ones.
     #[inline(always)]
-    pub(super) fn commit(&self, len: u32, entries: u32) {
-        self.next.set(id(self.tag(), len));
+    pub(super) fn commit(&self, next: u64, entries: u32) {
+        self.next.set(next);
         self.entries.set(self.entries.get() + entries);
     }
 }
@@ -88,6 +89,21 @@ impl Attached {
 #[inline(always)]
 pub(in crate::scalar) fn id(tag: u32, node: u32) -> u64 {
     u64::from(tag) << 32 | u64::from(node)
+}
+
+/// Of a node of the tape whose next node this is, a number whose upper half is all ones; of anything else, another one.
+///
+/// That is the difference of nodes, which is negative, if the tags are equal. If they are not, or the node is not lower, the
+/// upper half is the difference of the tags, or one less: -1 if the tags are equal or differ by one, and no two tags do.
+#[inline(always)]
+pub(super) fn below(next: u64, id: u64) -> u64 {
+    id.wrapping_sub(next)
+}
+
+/// Whether all were nodes of the tape, of which this is what [`below`] said, joined by "and".
+#[inline(always)]
+pub(super) fn are_below(joined: u64) -> bool {
+    joined >= !u64::from(u32::MAX)
 }
 
 /// Levels of nesting with a place of their own; deeper ones share the last.
@@ -107,7 +123,7 @@ pub(super) fn detach<T: Real>() {
         return;
     }
     TABLE.with(|table| {
-        let slot = &table[tag as usize % SLOTS];
+        let slot = &table[slot_of(tag)];
         slot.len.set(at.len());
         slot.entries.set(at.entries.get());
     });
@@ -122,7 +138,7 @@ pub(super) fn attach<T: Real>(operation: &'static str, tag: u32) {
     detach::<T>();
     let at = attached::<T>();
     TABLE.with(|table| {
-        let slot = &table[tag as usize % SLOTS];
+        let slot = &table[slot_of(tag)];
         at.next.set(id(tag, slot.len.get()));
         at.limit.set(id(tag, slot.capacity.get()));
         at.entries.set(slot.entries.get());

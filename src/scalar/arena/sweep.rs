@@ -4,7 +4,8 @@ use super::super::real::Real;
 use super::refusal::reused_tag;
 use super::side::Side;
 use super::slots::{Slot, TABLE, detach};
-use super::{Hold, Node, SLOTS, WIDE, back_pairs, back_wide, check_idle};
+use super::tags::slot_of;
+use super::{Hold, Node, WIDE, back_pairs, back_wide, check_idle};
 
 /// Where a sweep starts: the node, and the adjoint.
 type Seed<T> = (u32, T);
@@ -48,7 +49,7 @@ impl<T: Real> Hold<T> {
         self.start(seeds, adjoints);
         let result = read(adjoints);
         let arena = self.arena();
-        adjoints[..arena.leaves as usize].fill([T::zero(); L]);
+        adjoints[..arena.leaves.len()].fill([T::zero(); L]);
         for &node in &arena.kept {
             adjoints[node as usize] = [T::zero(); L];
         }
@@ -66,19 +67,19 @@ impl<T: Real> Hold<T> {
         for (node, adjoint) in seeds {
             match adjoints.get_mut(node as usize) {
                 Some(at) => (0..L).for_each(|lane| at[lane] += adjoint[lane]),
-                None => reused_tag(),
+                None => reused_tag("sweep"),
             }
             top = top.max(Some(node as usize));
         }
         let Some(top) = top else {
             return;
         };
-        let first = self.arena().leaves as usize;
+        let first = self.arena().leaves.len();
         if top < first {
             return;
         }
         TABLE.with(|table| {
-            let slot = &table[self.tag.get() as usize % SLOTS];
+            let slot = &table[slot_of(self.tag.get())];
             detach::<T>();
             slot.tag.set(0);
             let _sweeping = Sweeping(slot, self.tag.get());

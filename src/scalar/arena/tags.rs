@@ -28,13 +28,23 @@ pub(super) fn fresh_tag(slot: usize) -> u32 {
         end = next.wrapping_add(BLOCK);
     }
     GENERATIONS.set((next.wrapping_add(1), end));
-    let tag = (next << SLOT_BITS) | slot as u32;
     // Generation 0 would make the tag of slot 0 that of constants.
-    if next << SLOT_BITS == 0 {
+    if tag_of(0, next) == 0 {
         fresh_tag(slot)
     } else {
-        tag
+        tag_of(slot, next)
     }
+}
+
+/// A tag. All are even: no two differ by one, see [`below`](super::slots::below).
+pub(super) fn tag_of(slot: usize, generation: u32) -> u32 {
+    (generation << SLOT_BITS | slot as u32) << 1
+}
+
+/// The slot of a tag.
+#[inline(always)]
+pub(super) fn slot_of(tag: u32) -> usize {
+    (tag >> 1) as usize % SLOTS
 }
 
 /// A slot of the type that this thread has not taken.
