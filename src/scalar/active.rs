@@ -125,7 +125,7 @@ impl<T: Real> Scalar<T> {
     /// Whether it is a variable of this value, if its node is that of one.
     #[inline(always)]
     pub(super) fn is_leaf(self, value: T) -> bool {
-        self.value().is_identical(value) & self.weight().is_identical(T::one())
+        self.value().is_identical(value) && self.weight().is_identical(T::one())
     }
 
     #[inline]

@@ -84,11 +84,9 @@ impl<T: Real> Hold<T> {
         let start = xs.first()?.id();
         let node = start.wrapping_sub(id(self.tag.get(), 0)) as usize;
         let leaves = self.arena().leaves.get(node..)?.get(..xs.len())?;
-        let each = xs.iter().zip(leaves).enumerate();
-        let leaf = |(i, (x, &value)): (usize, (&Scalar<T>, &T))| {
-            (x.id() == start + i as u64) & x.is_leaf(value)
-        };
-        each.map(leaf).fold(true, |all, is| all & is).then_some(node)
+        let mut each = xs.iter().zip(leaves).enumerate();
+        each.all(|(i, (x, &value))| x.id() == start + i as u64 && x.is_leaf(value))
+            .then_some(node)
     }
 
     /// Records that the derivative by an intermediate result will be asked for.
