@@ -6,7 +6,7 @@ pub(crate) mod dispatch;
 pub(crate) mod elementwise;
 pub(crate) mod gather;
 pub(crate) mod index;
-mod math;
+pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod memory;
 pub(crate) mod pass;

@@ -204,7 +204,8 @@ impl<T: Real> Ready<T> {
     pub(super) fn for_pair(a: u64, b: u64) -> Option<Self> {
         let at = attached::<T>();
         let next = at.next.get();
-        (are_below(below(next, a) & below(next, b)) && a != b && next < at.limit.get()).then_some(Ready(at, PhantomData))
+        (are_below(below(next, a) & below(next, b)) && a != b && next < at.limit.get())
+            .then_some(Ready(at, PhantomData))
     }
 
     /// Makes ready what is not: the tape is not attached, or has no room. Panics if operands, neither of which is a constant,
@@ -408,8 +409,7 @@ impl<T: Real> Hold<T> {
             // SAFETY: just made from a box, and referred to by nothing else.
             let nodes = unsafe { &mut (*arena.as_ptr()).nodes };
             slot.base.set(nodes.as_mut_ptr().cast());
-            slot.capacity
-                .set(nodes.len() as u32);
+            slot.capacity.set(nodes.len() as u32);
         });
         hold.reset();
         hold

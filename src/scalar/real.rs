@@ -7,7 +7,7 @@ use num_traits::{Float, FloatConst, FromPrimitive, NumAssign};
 
 use super::arena::Doubles;
 use super::special;
-use crate::element::{Baseline, Functions};
+use crate::kernel::math::single;
 
 pub(crate) mod sealed {
     /// Keeps [`Real`](super::Real) to the types of this crate.
@@ -201,7 +201,7 @@ macro_rules! machine_number {
             }
             #[inline]
             fn sigmoid(self) -> $t {
-                Functions::sigmoid_at::<Baseline>(self)
+                single::sigmoid(self.into()) as $t
             }
             fn softplus(self) -> $t {
                 if self.is_nan() {

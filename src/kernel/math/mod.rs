@@ -1,4 +1,5 @@
-//! Elementary functions without branches, tables or calls, so that loops over them become vector instructions.
+//! Elementary functions without branches, tables or calls, so that loops over them become vector instructions; and one for a
+//! number by itself, see [`single`].
 //!
 //! Each is one body for all instruction sets, generic over [`Instructions`]: products and sums are fused where that is an
 //! instruction. Both sides of a case distinction are computed and one is selected. Integers are made by adding a number so large
@@ -18,6 +19,7 @@ mod hyperbolic;
 mod logarithm;
 mod power;
 mod real;
+pub(crate) mod single;
 #[cfg(test)]
 mod tests;
 

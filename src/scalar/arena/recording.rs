@@ -75,7 +75,9 @@ impl<T: Real> Hold<T> {
         xs.iter().all(|x| {
             x.is_constant()
                 || x.tag() == self.tag.get()
-                    && self.kept_value(x.node()).is_some_and(|value| x.is_leaf(value))
+                    && self
+                        .kept_value(x.node())
+                        .is_some_and(|value| x.is_leaf(value))
         })
     }
 

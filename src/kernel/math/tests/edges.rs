@@ -1,6 +1,6 @@
 //! Values that must be exact: at zeros, infinities, NaN, the smallest numbers, thresholds; and large angles.
 
-use super::{Loop, Loop2, at_every_level, each, each2, simd};
+use super::{Loop, Loop2, at_every_level, each, each2, simd, single};
 use crate::element::Functions;
 
 const INF: f64 = f64::INFINITY;
@@ -129,6 +129,31 @@ fn zeros_infinities_and_nan() {
             f(&[x], &mut y);
             assert_eq!(y, [right], "{name} of {x}");
         });
+    }
+}
+
+#[test]
+fn a_sigmoid_by_itself() {
+    let tiny = f64::from_bits(1);
+    for (x, value) in [
+        (-INF, 0.0),
+        (INF, 1.0),
+        (NAN, NAN),
+        (0.0, 0.5),
+        (-0.0, 0.5),
+        (tiny, 0.5),
+        (40.0, 1.0),
+        (f64::MAX, 1.0),
+        (-746.0, 0.0),
+        (f64::MIN, 0.0),
+    ] {
+        let sigmoid = single::sigmoid(x);
+        assert!(same(sigmoid, value), "{x}: {sigmoid}");
+    }
+    // It goes on as before where the table ends.
+    for x in [-700.0_f64, 700.0] {
+        let (inside, outside) = (single::sigmoid(x.next_down()), single::sigmoid(x.next_up()));
+        assert!((inside / outside - 1.0).abs() < 1e-12, "{inside} {outside}");
     }
 }
 

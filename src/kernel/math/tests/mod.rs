@@ -6,6 +6,7 @@
 mod edges;
 mod reference;
 
+use super::single;
 use crate::element::{Functions, Fused};
 use crate::kernel::dispatch::{at_every_level, simd};
 use reference::{Double, scaled};
@@ -340,6 +341,21 @@ fn sample(
         worst
     });
     check(&format!("{name} f64"), 2.0, &results);
+}
+
+#[test]
+fn a_sigmoid_by_itself() {
+    let sigmoid = each!(f64, |x, _L| single::sigmoid(x));
+    let near = |x: f64| x.abs() < 700.0;
+    for interval in [[-700.0, 40.0], [-1.0, 1.0]] {
+        sample(
+            "sigmoid, single",
+            sigmoid,
+            interval,
+            near,
+            reference::sigmoid,
+        );
+    }
 }
 
 /// Tests of functions of one number: the loops, the reference of `f32`, and for `f64` an interval of interest, where the reference
