@@ -127,13 +127,14 @@ struct Lstm {
       for (int i = 0; i < B; i++) input[i] = p[EXTRA + i] * text[t][i];
       for (int l = 0; l < LAYERS; l++) {
         const S *w = &p[l * LAYER];
+        S forget[B], enter[B], leave[B], change[B];
         for (int i = 0; i < B; i++) {
           auto gate = [&](const S &x, int g) { return S(x * w[g * B + i] + w[(4 + g) * B + i]); };
-          S forget = sigmoid(gate(input[i], 0)), enter = sigmoid(gate(hidden[l][i], 1));
-          S leave = sigmoid(gate(input[i], 2)), change = tanh(gate(hidden[l][i], 3));
-          cell[l][i] = cell[l][i] * forget + enter * change;
-          hidden[l][i] = leave * tanh(cell[l][i]);
+          forget[i] = sigmoid(gate(input[i], 0)), enter[i] = sigmoid(gate(hidden[l][i], 1));
+          leave[i] = sigmoid(gate(input[i], 2)), change[i] = tanh(gate(hidden[l][i], 3));
         }
+        for (int i = 0; i < B; i++) cell[l][i] = cell[l][i] * forget[i] + enter[i] * change[i];
+        for (int i = 0; i < B; i++) hidden[l][i] = leave[i] * tanh(cell[l][i]);
         for (int i = 0; i < B; i++) input[i] = hidden[l][i];
       }
       S output[B], sum = 0.0;
