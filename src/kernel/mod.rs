@@ -11,6 +11,7 @@ pub(crate) mod matmul;
 pub(crate) mod memory;
 pub(crate) mod pass;
 pub(crate) mod place;
+pub(crate) mod processor;
 pub(crate) mod random;
 pub(crate) mod reduce;
 #[cfg(test)]

@@ -26,15 +26,13 @@ mod tests;
 mod wide;
 
 use std::any::{Any, TypeId};
-#[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{__m128d, _mm_cvtsd_f64, _mm_set_pd, _mm_unpackhi_pd};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::active::Scalar;
-use super::real::{Couple, Real};
+use super::real::Real;
 use super::table::Binary;
 use crate::kernel::stream::ask_for;
 use refusal::reused_tag;
@@ -82,37 +80,6 @@ impl<T: Real> Node<T> {
     }
 }
 
-/// Two numbers in one register of the processor, written to memory and read at once.
-///
-/// The processor hands on what was just written only to a load that lies within one store. A handle is copied in pieces of
-/// 16 bytes: were its two numbers written one by one, each copy would wait until they have arrived in the cache.
-#[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy, Debug)]
-pub struct Doubles(__m128d);
-
-#[cfg(target_arch = "x86_64")]
-impl Couple<f64> for Doubles {
-    #[inline(always)]
-    fn of(first: f64, second: f64) -> Self {
-        // SAFETY: SSE2 is part of every processor of this architecture.
-        Doubles(unsafe { _mm_set_pd(second, first) })
-    }
-    #[inline(always)]
-    fn first(self) -> f64 {
-        // SAFETY: as in `of`.
-        unsafe { _mm_cvtsd_f64(self.0) }
-    }
-    #[inline(always)]
-    fn second(self) -> f64 {
-        // SAFETY: as in `of`.
-        unsafe { _mm_cvtsd_f64(_mm_unpackhi_pd(self.0, self.0)) }
-    }
-}
-
-/// Two numbers.
-#[cfg(not(target_arch = "x86_64"))]
-pub type Doubles = [f64; 2];
-
 /// How many bytes ahead of a sweep the memory of nodes is asked for.
 const AHEAD: usize = 1152;
 
@@ -129,7 +96,7 @@ thread_local! {
 
 /// Nodes of one tape and what belongs to them.
 struct Arena<T: Real> {
-    /// All there is room for; how many of them are recorded is in the slot.
+    /// How many are recorded is in the slot; the length here only says that so many are initialized.
     nodes: Vec<Node<T>>,
     /// 0 between sweeps.
     adjoints: Vec<T>,
@@ -288,10 +255,12 @@ impl<T: Real> Room<T> {
         self.next as u32
     }
 
-    /// Leaves nodes as they are, after those that were put here before.
-    fn skip(&mut self, count: usize) {
-        assert!(count <= self.size - self.filled);
-        self.filled += count;
+    /// Makes nodes part of the tape that are not put here, but are what they are, all among the `initialized` first ones.
+    #[track_caller]
+    fn commit_any(mut self, count: usize, initialized: usize) {
+        assert!(count <= self.size && self.start() as usize + count <= initialized);
+        self.filled = count;
+        self.commit(0);
     }
 
     /// Puts a node after those that were put here before.
@@ -321,7 +290,7 @@ impl<T: Real> Room<T> {
 
     /// The nodes put here.
     fn nodes(&mut self) -> &mut [Node<T>] {
-        // SAFETY: there is room for as many, and nothing else refers to them: they are not part of the tape.
+        // SAFETY: as many were written, and nothing else refers to them: they are not part of the tape.
         unsafe { std::slice::from_raw_parts_mut(self.place, self.filled) }
     }
 
@@ -363,10 +332,11 @@ fn reserve_slowly<T: Real>(operation: &'static str, tag: u32, more: usize) {
         // SAFETY: the arena lives as long as its tag is in the slot, and no other reference to it is held: references
         // are made for the time of one call of this module that runs no foreign code.
         let nodes = unsafe { &mut (*arena::<T>(tag).as_ptr()).nodes };
+        // SAFETY: those recorded are initialized, and there is room for them.
+        unsafe { nodes.set_len(len.max(nodes.len())) };
         nodes.reserve_exact(wanted - nodes.len());
-        nodes.resize(wanted, Node::leaf(T::zero()));
         slot.base.set(nodes.as_mut_ptr().cast());
-        slot.capacity.set(wanted as u32);
+        slot.capacity.set(nodes.capacity().min(most) as u32);
     });
     attach::<T>(operation, tag);
 }
@@ -409,7 +379,8 @@ impl<T: Real> Hold<T> {
             // SAFETY: just made from a box, and referred to by nothing else.
             let nodes = unsafe { &mut (*arena.as_ptr()).nodes };
             slot.base.set(nodes.as_mut_ptr().cast());
-            slot.capacity.set(nodes.len() as u32);
+            slot.capacity
+                .set(nodes.capacity().min(MAX_NODES as usize) as u32);
         });
         hold.reset();
         hold
@@ -447,7 +418,7 @@ impl<T: Real> Hold<T> {
 
     /// The nodes recorded. Not to be held over anything that records.
     fn written(&self) -> &[Node<T>] {
-        // SAFETY: there is room for as many nodes as the slot says, and they stay where they are until more are recorded.
+        // SAFETY: as many nodes are initialized as the slot says, and they stay where they are until more are recorded.
         self.slot(|slot| unsafe {
             std::slice::from_raw_parts(slot.base.get().cast::<Node<T>>(), slot.len.get() as usize)
         })

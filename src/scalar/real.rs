@@ -5,9 +5,9 @@ use std::iter::{Product, Sum};
 
 use num_traits::{Float, FloatConst, FromPrimitive, NumAssign};
 
-use super::arena::Doubles;
 use super::special;
 use crate::kernel::math::single;
+use crate::kernel::processor::Doubles;
 
 pub(crate) mod sealed {
     /// Keeps [`Real`](super::Real) to the types of this crate.
@@ -22,6 +22,21 @@ pub trait Couple<T>: Copy + Debug + Send + Sync + 'static {
     fn first(self) -> T;
     /// The second.
     fn second(self) -> T;
+}
+
+impl Couple<f64> for Doubles {
+    #[inline(always)]
+    fn of(first: f64, second: f64) -> Self {
+        Doubles::of(first, second)
+    }
+    #[inline(always)]
+    fn first(self) -> f64 {
+        Doubles::first(self)
+    }
+    #[inline(always)]
+    fn second(self) -> f64 {
+        Doubles::second(self)
+    }
 }
 
 impl<T: Copy + Debug + Send + Sync + 'static> Couple<T> for [T; 2] {

@@ -59,14 +59,17 @@ impl<T: Real> Hold<T> {
         let (start, end) = (room.start(), room.start() + values.len() as u32);
         let arena = self.arena();
         if start as usize == arena.leaves.len() {
-            // Whatever their nodes are, no sweep comes so far.
-            room.skip(values.len());
+            // No sweep comes so far: the nodes may be whatever they are. There is room for them already.
+            if arena.nodes.len() < end as usize {
+                arena.nodes.resize(end as usize, Node::leaf(T::zero()));
+            }
             arena.leaves.extend_from_slice(values);
+            room.commit_any(values.len(), arena.nodes.len());
         } else {
             room.fill(values.len(), |i| Node::leaf(values[i]));
+            room.commit(0);
             arena.kept.extend(start..end);
         }
-        room.commit(0);
         start
     }
 

@@ -6,6 +6,7 @@ use super::side::Side;
 use super::slots::{Slot, TABLE, detach};
 use super::tags::slot_of;
 use super::{Hold, Node, WIDE, back_pairs, back_wide, check_idle};
+use crate::kernel::processor::align;
 
 /// Where a sweep starts: the node, and the adjoint.
 type Seed<T> = (u32, T);
@@ -123,12 +124,8 @@ fn back<T: Real, const L: usize>(
     top: usize,
     adjoints: &mut [[T; L]],
 ) {
-    // How long the loops take should not depend on where code around them happens to end: by an eighth it does.
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a directive to the assembler, which puts instructions that do nothing before the next one.
-    unsafe {
-        std::arch::asm!(".p2align 6", options(nomem, nostack, preserves_flags));
-    }
+    // A sweep takes up to an eighth longer where they lie badly.
+    align();
     assert!(top < nodes.len() && adjoints.len() == nodes.len());
     let mut scratch = Vec::new();
     let mut end = top + 1;
