@@ -93,8 +93,8 @@ pub(in crate::scalar) fn id(tag: u32, node: u32) -> u64 {
 
 /// Of a node of the tape whose next node this is, a number whose upper half is all ones; of anything else, another one.
 ///
-/// That is the difference of nodes, which is negative, if the tags are equal. If they are not, or the node is not lower, the
-/// upper half is the difference of the tags, or one less: -1 if the tags are equal or differ by one, and no two tags do.
+/// The upper half of the difference is that of the tags, less one if the lower half borrows. It is -1 if the tags are equal and the node
+/// is lower, or if the tags differ by one; but all tags are even.
 #[inline(always)]
 pub(super) fn below(next: u64, id: u64) -> u64 {
     id.wrapping_sub(next)
