@@ -2,6 +2,32 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m128d, _mm_cvtsd_f64, _mm_set_pd, _mm_unpackhi_pd};
+use std::fmt::Debug;
+
+/// Two numbers that are kept together.
+pub trait Couple<T>: Copy + Debug + Send + Sync + 'static {
+    /// Two numbers.
+    fn of(first: T, second: T) -> Self;
+    /// The first.
+    fn first(self) -> T;
+    /// The second.
+    fn second(self) -> T;
+}
+
+impl<T: Copy + Debug + Send + Sync + 'static> Couple<T> for [T; 2] {
+    #[inline(always)]
+    fn of(first: T, second: T) -> Self {
+        [first, second]
+    }
+    #[inline(always)]
+    fn first(self) -> T {
+        self[0]
+    }
+    #[inline(always)]
+    fn second(self) -> T {
+        self[1]
+    }
+}
 
 /// Two numbers in one register of the processor, written to memory and read at once.
 ///
@@ -12,21 +38,19 @@ use std::arch::x86_64::{__m128d, _mm_cvtsd_f64, _mm_set_pd, _mm_unpackhi_pd};
 pub struct Doubles(__m128d);
 
 #[cfg(target_arch = "x86_64")]
-impl Doubles {
+impl Couple<f64> for Doubles {
     #[inline(always)]
-    pub fn of(first: f64, second: f64) -> Self {
+    fn of(first: f64, second: f64) -> Self {
         // SAFETY: SSE2 is part of every processor of this architecture.
         Doubles(unsafe { _mm_set_pd(second, first) })
     }
-
     #[inline(always)]
-    pub fn first(self) -> f64 {
+    fn first(self) -> f64 {
         // SAFETY: as in `of`.
         unsafe { _mm_cvtsd_f64(self.0) }
     }
-
     #[inline(always)]
-    pub fn second(self) -> f64 {
+    fn second(self) -> f64 {
         // SAFETY: as in `of`.
         unsafe { _mm_cvtsd_f64(_mm_unpackhi_pd(self.0, self.0)) }
     }
@@ -34,32 +58,14 @@ impl Doubles {
 
 /// Two numbers.
 #[cfg(not(target_arch = "x86_64"))]
-#[derive(Clone, Copy, Debug)]
-pub struct Doubles([f64; 2]);
-
-#[cfg(not(target_arch = "x86_64"))]
-impl Doubles {
-    #[inline(always)]
-    pub fn of(first: f64, second: f64) -> Self {
-        Doubles([first, second])
-    }
-
-    #[inline(always)]
-    pub fn first(self) -> f64 {
-        self.0[0]
-    }
-
-    #[inline(always)]
-    pub fn second(self) -> f64 {
-        self.0[1]
-    }
-}
+pub type Doubles = [f64; 2];
 
 /// Lets the code that follows begin at a line of the cache: how long loops take should not depend on where code around them happens to
 /// end.
 #[inline(always)]
 pub(crate) fn align() {
-    #[cfg(target_arch = "x86_64")]
+    // Miri knows no assembler.
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: a directive to the assembler, which puts instructions that do nothing before the next one.
     unsafe {
         std::arch::asm!(".p2align 6", options(nomem, nostack, preserves_flags));

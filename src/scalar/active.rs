@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::arena::{self, Ready};
 use super::number::names::*;
-use super::real::Couple;
+use crate::kernel::processor::Couple;
 
 /// A number that records how it came about, on a [`Tape`](super::Tape): reverse mode.
 ///

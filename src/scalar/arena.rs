@@ -492,6 +492,13 @@ impl<T: Real> Drop for Hold<T> {
     }
 }
 
+/// Asks for the memory of nodes that a sweep comes to after this one.
+#[inline(always)]
+fn ask_ahead<T>(node: &Node<T>) {
+    let at = std::ptr::from_ref(node).cast::<u8>();
+    ask_for(at.wrapping_sub(AHEAD), false);
+}
+
 /// Goes back over pairs, from the node before `end` on, whose adjoint is given: to the first node, or one that is not a
 /// pair. Where it ended, and the adjoint of the node before that.
 #[inline(always)]
@@ -507,10 +514,7 @@ fn back_pairs<T: Real, const L: usize>(
         let k = end - 1;
         // SAFETY: `end` only decreases from a value that was compared with the length.
         let node = unsafe { nodes.get_unchecked(k) };
-        ask_for(
-            std::ptr::from_ref(node).cast::<u8>().wrapping_sub(AHEAD),
-            false,
-        );
+        ask_ahead(node);
         let (i, j) = (node.operands[0] as usize, node.operands[1] as usize);
         if node.operands[0] >= WIDE {
             break;
@@ -523,7 +527,8 @@ fn back_pairs<T: Real, const L: usize>(
             adjoint = unsafe { *adjoints.get_unchecked(below) };
             continue;
         }
-        // SAFETY: the operands of a pair are earlier nodes, as was seen to when it was recorded, and so is `below`.
+        // SAFETY: the operands of a pair are earlier nodes, as was seen to when it was recorded, and so is `below`. (An entry of a
+        // wide node, to which only a stale scalar can lead, may also name that node, which is on the tape.)
         unsafe {
             *adjoints.get_unchecked_mut(k) = [T::zero(); L];
             let at = adjoints.get_unchecked_mut(i);
@@ -546,7 +551,6 @@ fn back_pairs<T: Real, const L: usize>(
 
 /// Serves the operands of a wide node, which are in the entries before it; the index of the first of them.
 #[inline(always)]
-#[track_caller]
 fn back_wide<T: Real, const L: usize>(
     nodes: &[Node<T>],
     k: usize,
@@ -560,10 +564,7 @@ fn back_wide<T: Real, const L: usize>(
     }
     // The last ones first, as the whole sweep goes through memory.
     for node in nodes[start..k].iter().rev() {
-        ask_for(
-            std::ptr::from_ref(node).cast::<u8>().wrapping_sub(AHEAD),
-            false,
-        );
+        ask_ahead(node);
         let (i, j) = (node.operands[0] as usize, node.operands[1] as usize);
         // SAFETY: operands of entries are nodes before them, or `k`, as was seen to when they were recorded.
         unsafe {

@@ -7,51 +7,11 @@ use num_traits::{Float, FloatConst, FromPrimitive, NumAssign};
 
 use super::special;
 use crate::kernel::math::single;
-use crate::kernel::processor::Doubles;
+use crate::kernel::processor::{Couple, Doubles};
 
 pub(crate) mod sealed {
     /// Keeps [`Real`](super::Real) to the types of this crate.
     pub trait Sealed {}
-}
-
-/// Two numbers, as a handle has them.
-pub trait Couple<T>: Copy + Debug + Send + Sync + 'static {
-    /// Two numbers.
-    fn of(first: T, second: T) -> Self;
-    /// The first.
-    fn first(self) -> T;
-    /// The second.
-    fn second(self) -> T;
-}
-
-impl Couple<f64> for Doubles {
-    #[inline(always)]
-    fn of(first: f64, second: f64) -> Self {
-        Doubles::of(first, second)
-    }
-    #[inline(always)]
-    fn first(self) -> f64 {
-        Doubles::first(self)
-    }
-    #[inline(always)]
-    fn second(self) -> f64 {
-        Doubles::second(self)
-    }
-}
-
-impl<T: Copy + Debug + Send + Sync + 'static> Couple<T> for [T; 2] {
-    #[inline(always)]
-    fn of(first: T, second: T) -> Self {
-        [first, second]
-    }
-    #[inline(always)]
-    fn first(self) -> T {
-        self[0]
-    }
-    #[inline(always)]
-    fn second(self) -> T {
-        self[1]
-    }
 }
 
 /// A machine number: `f32` or `f64`.

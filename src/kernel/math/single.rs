@@ -5,11 +5,12 @@
 //! in IEEE floating-point arithmetic", 1989). There are no fused products: the bits are the same everywhere.
 
 use super::double::product_by_halves;
+use super::real::Real;
 use crate::element::{Baseline, Functions};
 use std::f64::consts::LN_2;
 
-/// 1.5 times 2^52: a number far smaller, added to it, is rounded to an integer that stands in the last bits.
-const SHIFT: f64 = 6_755_399_441_055_744.0;
+/// A number far smaller, added to it, is rounded to an integer that stands in the last bits.
+const SHIFT: f64 = <f64 as Real>::SHIFT;
 
 /// How many parts an octave has: `2^LOG_PARTS`.
 const PARTS: usize = 128;
