@@ -18,8 +18,7 @@ use crate::kernel::processor::Couple;
 ///
 /// # Panics
 /// An operation on scalars of two live tapes panics, and so does one on a scalar whose tape was reset or dropped or belongs
-/// to another thread, as soon as it needs the tape. Operations that only change the weight do not need it, and notice
-/// such a scalar in builds with debug assertions only.
+/// to another thread.
 ///
 /// ```
 /// use wengert::scalar::Tape;
@@ -159,7 +158,7 @@ impl<T: Real> Number for Scalar<T> {
     #[inline(always)]
     #[track_caller]
     fn unary(self, function: Unary, value: T, partial: T) -> Self {
-        arena::check_in_debug(|| function.name(), self.tag());
+        arena::check_alone::<T>(function.name(), self.tag());
         Scalar::with(value, self.weight() * partial, self.id)
     }
     #[inline(always)]
@@ -180,7 +179,7 @@ impl<T: Real> Number for Scalar<T> {
                     None
                 };
                 if let Some((id, weight)) = without {
-                    arena::check_in_debug(|| function.name(), (id >> 32) as u32);
+                    arena::check_alone::<T>(function.name(), (id >> 32) as u32);
                     return Scalar::with(value, weight, id);
                 }
                 Ready::make(function, a.id, b.id)
@@ -195,13 +194,13 @@ impl<T: Real> Number for Scalar<T> {
     #[inline(always)]
     #[track_caller]
     fn binary_left(function: Binary, value: T, (a, da): (Self, T), _: T) -> Self {
-        arena::check_in_debug(|| function.name(), a.tag());
+        arena::check_alone::<T>(function.name(), a.tag());
         Scalar::with(value, a.weight() * da, a.id)
     }
     #[inline(always)]
     #[track_caller]
     fn binary_right(function: Binary, value: T, _: T, (b, db): (Self, T)) -> Self {
-        arena::check_in_debug(|| function.name(), b.tag());
+        arena::check_alone::<T>(function.name(), b.tag());
         Scalar::with(value, b.weight() * db, b.id)
     }
     #[inline]

@@ -36,7 +36,7 @@ use super::real::Real;
 use super::table::Binary;
 use crate::kernel::stream::ask_for;
 use refusal::reused_tag;
-pub(super) use refusal::{check_in_debug, mixed};
+pub(super) use refusal::{check_alone, mixed};
 pub(super) use side::Rule;
 use side::{Call, Special};
 pub(super) use slots::id;

@@ -7,6 +7,9 @@
 use super::number::{literal, powi_partial, sign};
 use super::real::Real;
 
+/// The name of a function: in one word, since checks pass it.
+pub(crate) type Name = &'static &'static str;
+
 /// Which elementary function of one number.
 ///
 /// Number types that only multiply by the partial derivative do not look at it; those with rules of their own
@@ -68,14 +71,14 @@ pub(crate) enum Binary {
 impl Unary {
     /// The name of the method, for messages.
     #[inline]
-    pub(crate) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> Name {
         macro_rules! names {
             (|$x:ident, $y:ident| $($function:ident $name:ident $doc:literal ($value:expr) ($partial:expr);)*) => {
                 match self {
-                    $(Unary::$function => stringify!($name),)*
-                    Unary::Neg => "neg",
-                    Unary::Powi(_) => "powi",
-                    Unary::Polygamma(_) => "polygamma",
+                    $(Unary::$function => &stringify!($name),)*
+                    Unary::Neg => &"neg",
+                    Unary::Powi(_) => &"powi",
+                    Unary::Polygamma(_) => &"polygamma",
                 }
             };
         }
@@ -136,18 +139,18 @@ impl Binary {
 
     /// The name of the method, for messages.
     #[inline]
-    pub(crate) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> Name {
         match self {
-            Binary::Add => "add",
-            Binary::Sub => "sub",
-            Binary::Mul => "mul",
-            Binary::Div => "div",
-            Binary::Rem => "rem",
-            Binary::Powf => "powf",
-            Binary::Atan2 => "atan2",
-            Binary::Hypot => "hypot",
-            Binary::Max => "max",
-            Binary::Min => "min",
+            Binary::Add => &"add",
+            Binary::Sub => &"sub",
+            Binary::Mul => &"mul",
+            Binary::Div => &"div",
+            Binary::Rem => &"rem",
+            Binary::Powf => &"powf",
+            Binary::Atan2 => &"atan2",
+            Binary::Hypot => &"hypot",
+            Binary::Max => &"max",
+            Binary::Min => &"min",
         }
     }
 }

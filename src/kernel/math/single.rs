@@ -38,7 +38,9 @@ const STEP: [f64; 2] = [0.005_415_212_348_452_769, -3.281_964_900_532_097_3e-13]
 
 /// `1 / (1 + e^-x)`, with an error of at most 2.01 units in the last place: half of one by the exponential, one by the sum, half by the
 /// quotient.
-#[inline]
+///
+/// Out of line, as a function of the standard library is: functions around it stay small enough to be put in line.
+#[inline(never)]
 pub(crate) fn sigmoid(x: f64) -> f64 {
     // Neither the exponential nor any power of two on the way is subnormal or infinite.
     if x.abs() < 700.0 {

@@ -1,7 +1,9 @@
 //! Scalars that an operation must not use: what is checked, and what the panics say.
 
-use super::TABLE;
+use super::super::real::Real;
+use super::super::table::Name;
 use super::tags::slot_of;
+use super::{TABLE, attached};
 
 /// Panics unless `tag` is that of a live tape of this thread that may grow.
 #[inline(always)]
@@ -12,13 +14,24 @@ pub(in crate::scalar) fn check(operation: &'static str, tag: u32) {
     }
 }
 
-/// [`check`] where nothing is recorded and the tape is not needed: in builds with debug assertions only, since it would
-/// cost as much as the operation.
+/// Panics unless `tag` is 0, that of a constant, or that of a live tape: where nothing is recorded and the tape is not needed.
+///
+/// A scalar of the attached tape is told by one comparison. The rest is out of line and takes few arguments, and so do functions
+/// around it stay small enough to be put in line.
 #[inline(always)]
 #[track_caller]
-pub(in crate::scalar) fn check_in_debug(operation: impl FnOnce() -> &'static str, tag: u32) {
-    if cfg!(debug_assertions) && tag != 0 {
-        check(operation(), tag);
+pub(in crate::scalar) fn check_alone<T: Real>(operation: Name, tag: u32) {
+    if attached::<T>().tag() != tag {
+        check_slowly(operation, tag);
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn check_slowly(operation: Name, tag: u32) {
+    if tag != 0 {
+        check(operation, tag);
     }
 }
 
