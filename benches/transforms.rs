@@ -101,21 +101,23 @@ fn of_the_network() {
             black_box(tape.run(hvp(|p| loss(p, x, y), p, v)));
         })
     };
-    let each = || {
-        run(&|tape, x, y| {
-            let one = |(x, y): (Var, Var<i64>)| {
-                loss::cross_entropy(model.forward(x.unsqueeze(0)), y.unsqueeze(0))
-            };
-            black_box(tape.run(per_example_gradients(&model, one, (x, y))));
-        })
-    };
-    // What clipping and influence need of them: the norm of each, of which the gradients need not be stored.
     let examples = |x: Var, y: Var<i64>| {
         let one = |(x, y): (Var, Var<i64>)| {
             loss::cross_entropy(model.forward(x.unsqueeze(0)), y.unsqueeze(0))
         };
-        per_example_gradients(&model, one, (x, y)).1
+        per_example_gradients(&model, one, (x, y))
     };
+    let each = || run(&|tape, x, y| drop(black_box(tape.run(examples(x, y)))));
+    let examples = |x, y| examples(x, y).1;
+    // Every number of them.
+    let whole = || run(&|tape, x, y| drop(black_box(tape.run(examples(x, y).whole()))));
+    let each_in_turn = || {
+        run(&|tape, x, y| {
+            let kept = tape.run(examples(x, y));
+            (0..kept.examples()).for_each(|i| drop(black_box(kept.example(i))));
+        })
+    };
+    // What clipping and influence need of them: the norm of each.
     let norms = || {
         run(&|tape, x, y| {
             let norms: Var = examples(x, y).squared_norms();
@@ -128,14 +130,6 @@ fn of_the_network() {
             let each = examples(x, y);
             let norms = each.squared_norms::<f32>().sqrt();
             black_box(tape.run(each.weighted_sum(1.0 / norms.maximum(1.0))));
-        })
-    };
-    // The numbers themselves, as the factors that they are products of, and what else is made of them.
-    let kept = || run(&|tape, x, y| drop(black_box(tape.run(examples(x, y).factored()))));
-    let each_in_turn = || {
-        run(&|tape, x, y| {
-            let kept = tape.run(examples(x, y).factored());
-            (0..kept.examples()).for_each(|i| drop(black_box(kept.example(i))));
         })
     };
     let along = || {
@@ -151,16 +145,11 @@ fn of_the_network() {
             black_box(tape.run(gram));
         })
     };
-    let sums = || {
+    // The diagonal of a matrix of curvature.
+    let squares = || {
         run(&|tape, x, y| {
-            let square = |(_, g): (&str, wengert::AnyVar)| {
-                let g = g.typed::<f32>();
-                let axes: Vec<isize> = (1..g.rank() as isize).collect();
-                g.square().sum_axes(&axes)
-            };
-            let each = examples(x, y);
-            let total = each.iter().map(square).reduce(|a, b| a + b);
-            black_box(tape.run(total.expect("parameters")));
+            let weights = tape.full([128], 1.0_f32 / 128.0);
+            black_box(tape.run(examples(x, y).squares().weighted_sum(weights)));
         })
     };
     let (a, b) = race(function, forward);
@@ -169,28 +158,20 @@ fn of_the_network() {
     report("mlp: hvp beside the gradient", a, b, 3.0);
     let (a, b) = race(reverse, each);
     report("mlp: gradients of examples beside gradient", a, b, 1.5);
-    let (a, b) = race(fill_of_examples(), each);
-    report("mlp: the same beside a fill of as many bytes", a, b, 1.5);
-    let (a, b) = race(reverse, norms);
-    report("mlp: squared_norms beside the gradient", a, b, 1.5);
-    let (a, b) = race(reverse, clipped);
-    report(
-        "mlp: sum of clipped gradients beside the gradient",
-        a,
-        b,
-        1.5,
-    );
     for (what, other) in [
-        ("kept as factors", &kept as &dyn Fn()),
-        ("kept as factors, each formed in turn", &each_in_turn),
+        ("squared norms", &norms as &dyn Fn()),
+        ("sum of clipped ones", &clipped),
         ("inner products with a direction", &along),
         ("inner products with each other", &gram),
+        ("sum of squares", &squares),
+        ("each formed in turn", &each_in_turn),
+        ("all written out", &whole),
     ] {
         let (a, b) = race(reverse, other);
         report(&format!("mlp: gradients of examples, {what}"), a, b, 1.5);
     }
-    let (a, b) = race(reverse, sums);
-    report("mlp: sums of squares beside the gradient", a, b, 1.5);
+    let (a, b) = race(fill_of_examples(), whole);
+    report("mlp: the last beside a fill of as many bytes", a, b, 1.5);
 }
 
 /// Writes as many bytes as the gradients of all examples take, into memory that is there: what they would take if they cost nothing
@@ -221,7 +202,7 @@ fn of_the_smallest() {
     let each = Program::record(inputs(), |[x, y]: [Var; 2]| {
         let one = |(x, y): (Var, Var)| loss(x.unsqueeze(0), y.unsqueeze(0));
         let (values, all) = per_example_gradients(&model, one, (x, y));
-        (values, variables(all))
+        (values, variables(all.whole()))
     });
     let (reverse, each) = (reverse.expect("a program"), each.expect("a program"));
     let (a, b) = race(

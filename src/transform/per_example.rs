@@ -1,21 +1,28 @@
-//! Gradients of each example of a batch, and what is made of them without forming them.
+//! Gradients of each example of a batch.
+
+mod outer;
+mod sums;
+mod values;
 
 use super::forward::vjp;
 use super::functional::Parameters;
-use super::outer::{self, Outer};
 use super::vars::{Vars, flat};
 use super::vmap::Vmap;
-use crate::element::Float;
+use crate::element::{Element, Float, with_float};
 use crate::op;
-use crate::param::Module;
-use crate::shape::Shape;
-use crate::tape::{AnyVar, Var};
+use crate::param::{Module, Param};
+use crate::program::Fetch;
+use crate::tape::{AnyVar, TapeRef, Var};
+use smallvec::{SmallVec, smallvec};
+pub use values::ExampleGradientValues;
 
-/// The losses of a batch of examples, and the gradient of each with respect to the trainable parameters of a model: for a parameter
-/// of shape `[w..]` a variable of shape `[batch, w..]`.
+/// The losses of a batch of examples, and the gradient of each with respect to the trainable parameters of a model.
 ///
 /// `loss` is written for one example; the first axis of each input counts them. For training with differential privacy, influence
 /// functions, curvature.
+///
+/// The gradient of a weight that a function uses once is an outer product of two vectors for each example, and is kept as these:
+/// see [`ExampleGradients`].
 ///
 /// ```
 /// use wengert::prelude::*;
@@ -26,8 +33,9 @@ use crate::tape::{AnyVar, Var};
 /// let loss = |x: Var| model.forward(x.unsqueeze(0)).sum();
 /// let (losses, gradients) = tape.run(per_example_gradients(&model, loss, x));
 /// assert_eq!(losses.shape(), &Shape::from([3]));
-/// let weight = gradients.get(&model.weight).unwrap();
-/// assert_eq!(weight, &Tensor::from([[[1.0, 2.0]], [[3.0, 4.0]], [[5.0, 6.0]]]));
+/// assert_eq!(gradients.example(1).get(&model.weight).unwrap(), &Tensor::from([[3.0, 4.0]]));
+/// let of_all = gradients.get(&model.weight).unwrap();
+/// assert_eq!(of_all, Tensor::from([[[1.0, 2.0]], [[3.0, 4.0]], [[5.0, 6.0]]]));
 /// ```
 ///
 /// # Panics
@@ -37,7 +45,7 @@ pub fn per_example_gradients<M, X, T>(
     model: &M,
     loss: impl FnOnce(X) -> Var<T>,
     batch: X,
-) -> (Var<T>, Parameters)
+) -> (Var<T>, ExampleGradients)
 where
     M: Module + ?Sized,
     X: Vars,
@@ -57,119 +65,116 @@ where
         );
         (y, back(y.tape().full(shape, T::ONE)))
     };
-    Vmap::new().apply(one, batch)
+    let (losses, gradients) = Vmap::new().apply(one, batch);
+    let examples = losses.shape()[0];
+    (losses, ExampleGradients::of_examples(gradients, examples))
 }
 
-impl Parameters {
-    /// The squared norm of each example's gradient over all parameters, of what [`per_example_gradients`] gave: shape `[batch]`.
-    ///
-    /// Formula: `n[b] = sum over parameters and i.. of g[b, i..]^2`. The gradient of a weight that a function uses once is an outer
-    /// product of two vectors for each example, `g[b, i, j] = u[b, i] v[b, j]`; of those it is `(sum of u[b, i]^2) (sum of v[b, j]^2)`,
-    /// so that no product is formed. To clip, give each example the weight that the norm of its gradient allows in
-    /// [`weighted_sum`](Parameters::weighted_sum).
+/// The gradients of each example of a batch, as variables: what [`per_example_gradients`] gives.
+///
+/// For a parameter of shape `[w..]` they are a variable of shape `[batch, w..]`, in [`whole`](Self::whole). Most of these are outer
+/// products, `g[b, i, j] = u[b, i] v[b, j]`, and are never formed unless they are asked for: the values of these variables
+/// ([`ExampleGradientValues`]) are the factors, and so is what norms, sums and inner products are computed from. The gradients of
+/// 128 examples of a network 784-512-512-10 are 343 MB of numbers, and 2 MB of factors.
+///
+/// ```
+/// use wengert::prelude::*;
+/// use wengert::transform::per_example_gradients;
+/// let model = Linear::new(300, 200, &mut wengert::rng(0));
+/// let tape = Tape::new();
+/// let x = tape.constant(&Tensor::uniform([16, 300], -1.0, 1.0, &mut wengert::rng(1)));
+/// let loss = |x: Var| model.forward(x.unsqueeze(0)).square().sum();
+/// let (_, gradients) = per_example_gradients(&model, loss, x);
+/// let (kept, whole) = tape.run((gradients.clone(), gradients.whole()));
+/// let weight = whole.get(&model.weight).unwrap();
+/// assert!(kept.bytes() < weight.len() * 4 / 50);
+/// // The same numbers: of one example, or of all.
+/// assert_eq!(kept.example(3).get(&model.weight).unwrap(), &weight.row(3));
+/// assert_eq!(&kept.get(&model.weight).unwrap(), weight);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ExampleGradients {
+    whole: Parameters,
+    /// For each parameter its gradients, or the two factors of them.
+    factors: Vec<SmallVec<[AnyVar; 2]>>,
+    examples: usize,
+}
+
+impl ExampleGradients {
+    /// Of variables whose first axis counts the examples: gradients that [`vmap`](super::vmap()) gave, for instance, or were changed.
     ///
     /// ```
     /// use wengert::prelude::*;
-    /// use wengert::transform::per_example_gradients;
+    /// use wengert::transform::{ExampleGradients, per_example_gradients};
     /// let model = Linear::new(2, 1, &mut wengert::rng(0));
     /// let tape = Tape::new();
     /// let x = tape.constant(&Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
     /// let loss = |x: Var| model.forward(x.unsqueeze(0)).sum();
     /// let (_, gradients) = per_example_gradients(&model, loss, x);
-    /// // That of the bias is 1.
-    /// let norms: Var = gradients.squared_norms();
-    /// assert_eq!(norms.value(), Tensor::from([1.0 + 4.0 + 1.0, 9.0 + 16.0 + 1.0]));
+    /// let noisy = gradients.whole().map_each(|_, g| (g.typed::<f32>() + 1.0).erase());
+    /// let norms: Var = ExampleGradients::of(noisy).squared_norms();
+    /// assert_eq!(norms.value(), Tensor::from([4.0 + 9.0 + 4.0, 16.0 + 25.0 + 4.0]));
     /// ```
     ///
     /// # Panics
-    /// If there are no parameters; if one is not of type `T` or has no axis; if they are of different numbers of examples.
-    ///
-    /// # Source
-    /// I. Goodfellow, "Efficient per-example gradient computations", 2015.
+    /// If there are no parameters; if one is not of a type that has derivatives, or has no axis of examples; if they are of different
+    /// numbers of examples.
     #[track_caller]
-    pub fn squared_norms<T: Float>(&self) -> Var<T> {
-        let each = self.iter().map(|(name, g)| {
-            let g = of_examples::<T>("squared_norms", name, g);
-            let squares = |g: Var<T>| g.square().sum_axes(&behind_first(g));
-            match op::outer_factors(g) {
-                Some([a, b]) => squares(a) * squares(b),
-                None => squares(g),
-            }
-        });
-        total("squared_norms", each)
+    pub fn of(gradients: Parameters) -> Self {
+        let first = gradients.iter().next().map(|(_, g)| g.shape());
+        let Some(shape) = first else {
+            panic!("ExampleGradients: there are no parameters");
+        };
+        let examples = shape.first().copied().unwrap_or(0);
+        Self::of_examples(gradients, examples)
     }
 
-    /// The sum of the gradients of all examples, each times a weight, of what [`per_example_gradients`] gave: for a parameter of shape
-    /// `[w..]` a variable of that shape.
-    ///
-    /// Formula: `s[i..] = sum over b of weights[b] g[b, i..]`. Gradients that are outer products (see
-    /// [`squared_norms`](Parameters::squared_norms)) are not formed: their sum is one product of matrices,
-    /// `s[i, j] = sum over b of (weights[b] u[b, i]) v[b, j]`, as in an ordinary backward pass.
-    ///
-    /// # Shapes
-    /// `[batch]` weights.
-    ///
-    /// # Derivative
-    /// That of the formula, with respect to the weights and to what the gradients depend on.
-    ///
-    /// A step of training with differential privacy takes gradients whose norms are at most `c`:
-    ///
-    /// ```
-    /// use wengert::prelude::*;
-    /// use wengert::transform::per_example_gradients;
-    /// let model = Linear::new(2, 1, &mut wengert::rng(0));
-    /// let tape = Tape::new();
-    /// let x = tape.constant(&Tensor::from([[3.0, 4.0], [0.3, 0.4]]));
-    /// let loss = |x: Var| model.forward(x.unsqueeze(0)).sum();
-    /// let (_, gradients) = per_example_gradients(&model, loss, x);
-    /// let c = 2.0;
-    /// let norms = gradients.squared_norms::<f32>().sqrt();
-    /// let clipped = gradients.weighted_sum(c / norms.maximum(c));
-    /// let weight = tape.run(clipped).get(&model.weight).unwrap().clone();
-    /// // The norm of the first gradient is the root of 1 + 9 + 16, that of the second one is less than 2.
-    /// let first = 2.0 / 26.0_f32.sqrt();
-    /// let expected = Tensor::from([[3.0 * first + 0.3, 4.0 * first + 0.4]]);
-    /// assert!(weight.all_close(&expected, 1e-6, 0.0));
-    /// ```
-    ///
-    /// # Panics
-    /// If a parameter is not of type `T`; if it has no axis of as many examples as there are weights; if the weights are of
-    /// another tape or have more axes than one.
     #[track_caller]
-    pub fn weighted_sum<T: Float>(&self, weights: Var<T>) -> Self {
-        let shape = weights.shape();
-        assert!(
-            shape.rank() == 1,
-            "weighted_sum: the weights have shape {shape}, but must have one axis"
-        );
-        self.map_each(|name, g| {
-            let g = of_examples::<T>("weighted_sum", name, g);
-            let count = g.shape()[0];
+    fn of_examples(whole: Parameters, examples: usize) -> Self {
+        let factors = whole.iter().map(|(name, g)| {
+            let (dtype, shape) = (g.dtype(), g.shape());
             assert!(
-                count == shape[0],
-                "weighted_sum: {name} has gradients of {count} examples, and there are {} weights",
+                dtype.is_float() && shape.rank() > 0,
+                "ExampleGradients: {name} is {dtype} of shape {shape}, not gradients with an axis of examples"
+            );
+            assert!(
+                shape[0] == examples,
+                "ExampleGradients: {name} has gradients of {} examples, and others have {examples}",
                 shape[0]
             );
-            match op::outer_factors(g) {
-                Some(factors) => Outer::of(factors).weighted_sum(weights).erase(),
-                None => {
-                    let ones = std::iter::repeat_n(1, g.rank() - 1);
-                    let weights =
-                        weights.reshape([count].into_iter().chain(ones).collect::<Shape>());
-                    (weights * g).sum_axes(0).erase()
-                }
-            }
-        })
+            with_float!(dtype, T => match op::outer_factors(g.assume::<T>()) {
+                Some([a, b]) => smallvec![a.erase(), b.erase()],
+                None => smallvec![g],
+            })
+        });
+        let factors = factors.collect();
+        ExampleGradients {
+            whole,
+            factors,
+            examples,
+        }
     }
 
-    /// The inner product of each example's gradient and a direction over all parameters, of what [`per_example_gradients`] gave: the
-    /// derivative of its loss along that direction. Shape `[batch]`.
+    /// The number of examples.
+    pub fn examples(&self) -> usize {
+        self.examples
+    }
+
+    /// The gradients of all examples for a parameter, of shape `[batch, w..]` for one of shape `[w..]`; `None` if it is not trainable
+    /// or not of the model.
+    pub fn get<T: Element>(&self, param: &Param<T>) -> Option<Var<T>> {
+        self.whole.get(param)
+    }
+
+    /// The gradients of all examples for all parameters, to compute with; their values are written out, every number of them.
+    pub fn whole(&self) -> Parameters {
+        self.whole.clone()
+    }
+
+    /// The square of each element, for sums of squares over the examples. The square of an outer product is one of squares.
     ///
-    /// Formula: `p[b] = sum over parameters and i.. of g[b, i..] d[i..]`. Gradients that are outer products (see
-    /// [`squared_norms`](Parameters::squared_norms)) are not formed: of those it is `sum over j of (sum over i of u[b, i] d[i, j]) v[b, j]`.
-    ///
-    /// The influence of an example on another loss is such a product, and so is half of a product with the matrix of curvature
-    /// that is the sum of `g g^T`; the other half is [`weighted_sum`](Parameters::weighted_sum):
+    /// The mean over examples drawn from a model is the diagonal of Fisher's information matrix; with the mean of the gradients it
+    /// gives their variance.
     ///
     /// ```
     /// use wengert::prelude::*;
@@ -179,100 +184,36 @@ impl Parameters {
     /// let x = tape.constant(&Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
     /// let loss = |x: Var| model.forward(x.unsqueeze(0)).sum();
     /// let (_, gradients) = per_example_gradients(&model, loss, x);
-    /// let ones = gradients.map_each(|_, g| tape.full(&g.shape()[1..], 1.0f32).erase());
-    /// // By both weights and the bias.
-    /// let along: Var = gradients.inner_products(&ones);
-    /// assert_eq!(along.value(), Tensor::from([1.0 + 2.0 + 1.0, 3.0 + 4.0 + 1.0]));
-    /// let curvature = tape.run(gradients.weighted_sum(along));
-    /// assert_eq!(curvature.get(&model.weight).unwrap(), &Tensor::from([[4.0 + 24.0, 8.0 + 32.0]]));
+    /// let means = gradients.squares().weighted_sum(tape.full([2], 0.5f32));
+    /// let means = tape.run(means);
+    /// assert_eq!(means.get(&model.weight).unwrap(), &Tensor::from([[5.0, 10.0]]));
     /// ```
-    ///
-    /// # Panics
-    /// If there are no parameters; if one is not of type `T` or has no axis of examples; if the direction is of other parameters,
-    /// types or shapes; if they are of different numbers of examples.
-    #[track_caller]
-    pub fn inner_products<T: Float>(&self, direction: &Parameters) -> Var<T> {
-        let each = self.iter().zip(self.matching("inner_products", direction));
-        let each = each.map(|((name, g), d)| {
-            let g = of_examples::<T>("inner_products", name, g);
-            let (wanted, dtype, shape) = (g.shape().without(0), d.dtype(), d.shape());
-            assert!(
-                dtype == T::DTYPE && shape == wanted,
-                "inner_products: the direction of {name} is {dtype} of shape {shape}, not {} of shape {wanted}",
-                T::DTYPE
-            );
-            let d = d.assume::<T>();
-            match op::outer_factors(g) {
-                Some(factors) => Outer::of(factors).inner_products(d),
-                None => (g * d).sum_axes(&behind_first(g)),
-            }
-        });
-        total("inner_products", each)
-    }
-
-    /// The inner products of the gradients of any two examples over all parameters, of what [`per_example_gradients`] gave: shape
-    /// `[batch, batch]`. Of the gradients of a model's output it is the neural tangent kernel.
-    ///
-    /// Formula: `k[a, b] = sum over parameters and i.. of g[a, i..] g[b, i..]`. Gradients that are outer products (see
-    /// [`squared_norms`](Parameters::squared_norms)) are not formed: of those it is `(u[a] . u[b]) (v[a] . v[b])`.
-    ///
-    /// ```
-    /// use wengert::prelude::*;
-    /// use wengert::transform::per_example_gradients;
-    /// let model = Linear::new(2, 1, &mut wengert::rng(0));
-    /// let tape = Tape::new();
-    /// let x = tape.constant(&Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
-    /// let output = |x: Var| model.forward(x.unsqueeze(0)).sum();
-    /// let (_, gradients) = per_example_gradients(&model, output, x);
-    /// // The weights give x x^T, the bias gives 1.
-    /// let kernel: Var = gradients.gram();
-    /// assert_eq!(kernel.value(), Tensor::from([[6.0, 12.0], [12.0, 26.0]]));
-    /// ```
-    ///
-    /// # Panics
-    /// If there are no parameters; if one is not of type `T` or has no axis of examples; if they are of different numbers of
-    /// examples.
     ///
     /// # Source
-    /// A. Jacot, F. Gabriel and C. Hongler, "Neural tangent kernel: convergence and generalization in neural networks", 2018.
+    /// F. Dangel, F. Kunstner and P. Hennig, "BackPACK: packing more into backprop", 2020, section 2.2.
     #[track_caller]
-    pub fn gram<T: Float>(&self) -> Var<T> {
-        let each = self.iter().map(|(name, g)| {
-            let g = of_examples::<T>("gram", name, g);
-            match op::outer_factors(g) {
-                Some(factors) => Outer::of(factors).gram(),
-                None => {
-                    let rows = outer::rows(g, g.shape()[0]);
-                    rows.matmul(rows.t())
-                }
-            }
-        });
-        total("gram", each)
+    pub fn squares(&self) -> Self {
+        let square = |v: AnyVar| with_float!(v.dtype(), T => v.assume::<T>().square().erase());
+        ExampleGradients {
+            whole: self.whole.map_each(|_, g| square(g)),
+            factors: self
+                .factors
+                .iter()
+                .map(|factors| factors.iter().map(|&v| square(v)).collect())
+                .collect(),
+            examples: self.examples,
+        }
     }
 }
 
-/// All axes but the first.
-fn behind_first<T: Float>(of: Var<T>) -> Vec<isize> {
-    (1..of.rank() as isize).collect()
-}
-
-/// The sum over parameters.
-#[track_caller]
-fn total<T: Float>(operation: &str, each: impl Iterator<Item = Var<T>>) -> Var<T> {
-    match each.reduce(|a, b| a + b) {
-        Some(sum) => sum,
-        None => panic!("{operation}: there are no parameters"),
+impl Fetch for ExampleGradients {
+    type Values = ExampleGradientValues;
+    fn indices(&self, visit: &mut dyn FnMut(TapeRef, u32)) {
+        let all = self.factors.iter().flatten();
+        all.for_each(|v| visit(v.tape, v.index));
     }
-}
-
-/// A gradient with an axis of examples.
-#[track_caller]
-pub(super) fn of_examples<T: Float>(operation: &str, name: &str, g: AnyVar) -> Var<T> {
-    let (dtype, shape) = (g.dtype(), g.shape());
-    assert!(
-        dtype == T::DTYPE && shape.rank() > 0,
-        "{operation}: {name} is {dtype} of shape {shape}, not {} with an axis of examples",
-        T::DTYPE
-    );
-    g.assume()
+    fn values(&self) -> ExampleGradientValues {
+        let named = self.whole.named().zip(&self.factors);
+        ExampleGradientValues::of(named, self.examples)
+    }
 }

@@ -3,11 +3,11 @@
 use super::panic::caught;
 use super::transforms::close;
 use super::transforms_models::{mlp, parameters};
-use wengert::transform::{Parameters, per_example_gradients};
+use wengert::transform::{ExampleGradients, Parameters, per_example_gradients};
 use wengert::{Any, AnyTensor, Layer, Linear, Tape, Tensor, Var, loss, rng, value_and_grad};
 
 /// Checks gradients of a loss that uses each weight once, and of one that uses it twice, so that they are sums of two products.
-fn each_way(check: impl Fn(Var<f64>, Parameters)) {
+fn each_way(check: impl Fn(Var<f64>, ExampleGradients)) {
     let model = mlp();
     let tape = Tape::new();
     let x = tape.leaf(&Tensor::uniform([6, 3], -1.0, 1.0, &mut rng(1)));
@@ -40,14 +40,15 @@ fn gradients_of_examples_are_those_of_batches_of_one() {
             close("example", &each, step.gradient(p).unwrap()).unwrap();
         }
     }
-    assert!(gradients.iter().all(|(_, g)| matches!(g, Any::F64(_))));
+    let whole = gradients.whole();
+    assert!(whole.iter().all(|(_, g)| matches!(g, Any::F64(_))));
 }
 
 #[test]
 fn norms_of_gradients_of_examples_are_those_of_the_gradients() {
     each_way(|x, gradients| {
         let norms: Var<f64> = gradients.squared_norms();
-        let (norms, gradients) = x.tape().run((norms, gradients));
+        let (norms, gradients) = x.tape().run((norms, gradients.whole()));
         let of = |example: usize, g: &AnyTensor| match g {
             Any::F64(g) => g.row(example).iter().map(|x| x * x).sum::<f64>(),
             _ => panic!("of another type"),
@@ -68,7 +69,7 @@ fn norms_of_gradients_of_examples_are_those_of_the_gradients() {
         tape.constant(&Tensor::from([[3.0, 5.0]])),
     );
     let one = Parameters::on(&Linear::<f64>::new(1, 1, &mut rng(0)), *tape);
-    let products = one.map_each(|_, _| (v * w).erase());
+    let products = ExampleGradients::of(one.map_each(|_, _| (v * w).erase()));
     assert_eq!(
         products.squared_norms::<f64>().value(),
         Tensor::from([2.0 * (9.0 + 100.0)])
@@ -81,7 +82,7 @@ fn weighted_sums_are_those_of_the_gradients() {
         let tape = x.tape();
         let weights = tape.leaf(&Tensor::uniform([6], -1.0, 1.0, &mut rng(2)));
         let sums = gradients.weighted_sum(weights);
-        let plain = gradients.map_each(|_, g| {
+        let plain = gradients.whole().map_each(|_, g| {
             let g = g.typed::<f64>();
             let sizes: Vec<usize> = (0..g.rank()).map(|k| if k == 0 { 6 } else { 1 }).collect();
             (weights.reshape(&sizes[..]) * g).sum_axes(0).erase()
@@ -100,53 +101,31 @@ fn weighted_sums_are_those_of_the_gradients() {
 }
 
 #[test]
-fn norms_form_no_product() {
+fn no_product_is_formed_that_was_not_asked_for() {
     let rng = &mut rng(4);
     let model = Linear::<f32>::new(300, 200, rng);
     let tape = Tape::new();
     let x = tape.constant(&Tensor::uniform([16, 300], -1.0, 1.0, rng));
     let loss = |x: Var| model.forward(x.unsqueeze(0)).square().sum();
     let (_, gradients) = per_example_gradients(&model, loss, x);
-    let plan = tape.explain(gradients.squared_norms::<f32>());
     let weights = 300 * 200 * 4;
+    let plan = tape.explain(gradients.clone());
+    assert!(plan.bytes_moved() < 2 * weights, "{plan}");
+    let plan = tape.explain(gradients.squared_norms::<f32>());
     assert!(plan.bytes_moved() < 2 * weights, "{plan}");
     assert!(plan.peak_bytes() < weights / 2, "{plan}");
     let clipped = gradients.weighted_sum(1.0 / gradients.squared_norms::<f32>().sqrt());
-    let plan = tape.explain(clipped);
-    assert!(plan.peak_bytes() < 2 * weights, "{plan}");
-}
-
-#[test]
-fn norms_name_what_has_none() {
-    let model = Linear::<f32>::new(3, 2, &mut rng(4));
-    let tape = Tape::new();
-    let parameters = Parameters::on(&model, *tape);
-    let message = caught(|| parameters.squared_norms::<f64>()).message;
-    assert_eq!(
-        message,
-        "squared_norms: weight is f32 of shape [2, 3], not f64 with an axis of examples"
-    );
-    let weights = tape.constant(&Tensor::<f32>::ones([4]));
-    for (weights, expected) in [
-        (
-            weights.unsqueeze(0),
-            "weighted_sum: the weights have shape [1, 4], but must have one axis",
-        ),
-        (
-            weights,
-            "weighted_sum: weight has gradients of 2 examples, and there are 4 weights",
-        ),
-    ] {
-        assert_eq!(
-            caught(|| parameters.weighted_sum(weights)).message,
-            expected
-        );
+    let squares = gradients.squares().weighted_sum(tape.full([16], 1.0f32));
+    for sums in [clipped, squares] {
+        let plan = tape.explain(sums);
+        assert!(plan.peak_bytes() < 2 * weights, "{plan}");
     }
 }
 
 /// Each example's gradient as a row of all its numbers.
-fn rows(gradients: &Parameters) -> Var<f64> {
-    let each = gradients.iter().map(|(_, g)| {
+fn rows(gradients: &ExampleGradients) -> Var<f64> {
+    let whole = gradients.whole();
+    let each = whole.iter().map(|(_, g)| {
         let g = g.typed::<f64>();
         let count = g.shape()[0];
         g.reshape([count, g.shape().size() / count])
@@ -169,7 +148,7 @@ fn inner_products_are_those_of_the_gradients() {
     each_way(|x, gradients| {
         let tape = x.tape();
         let mut rng = rng(2);
-        let direction = gradients.map_each(|_, g| {
+        let direction = gradients.whole().map_each(|_, g| {
             tape.leaf(&Tensor::<f64>::uniform(
                 &g.shape()[1..],
                 -1.0,
@@ -201,7 +180,7 @@ fn gram_matrices_are_those_of_the_gradients() {
 #[test]
 fn what_is_kept_of_gradients_is_all_of_them() {
     each_way(|x, gradients| {
-        let (whole, kept) = x.tape().run((gradients.clone(), gradients.factored()));
+        let (whole, kept) = x.tape().run((gradients.whole(), gradients));
         assert_eq!(kept.examples(), 6);
         let model = mlp();
         let names: Vec<String> = whole.iter().map(|(name, _)| name.to_owned()).collect();
@@ -214,6 +193,12 @@ fn what_is_kept_of_gradients_is_all_of_them() {
                 };
                 assert_eq!(one, &whole.row(i));
             }
+        }
+        for ((_, formed), (_, whole)) in kept.whole().iter().zip(whole.iter()) {
+            let (Any::F64(formed), Any::F64(whole)) = (formed, whole) else {
+                panic!("of another type");
+            };
+            assert_eq!(formed, whole);
         }
         // Parameters are known by identity: those of another model are not among them.
         assert!(parameters(&model).iter().all(|p| kept.get(*p).is_none()));
@@ -248,6 +233,7 @@ fn products_of_any_shapes() {
         let model = Linear::<f64>::without_bias(1, 1, &mut wengert::rng(0));
         let one = Parameters::on(&model, *tape);
         let [products, direction] = [whole, direction].map(|v| one.map_each(|_, _| v.erase()));
+        let products = ExampleGradients::of(products);
         let [sum, d] = [products.weighted_sum(weights), direction.clone()]
             .map(|p| p.get(&model.weight).unwrap());
         let axes: Vec<isize> = (1..whole.rank() as isize).collect();
@@ -266,10 +252,14 @@ fn products_of_any_shapes() {
             ),
             (products.gram(), rows.matmul(rows.t())),
             (products.squared_norms(), whole.square().sum_axes(&axes)),
+            (
+                products.squares().gram(),
+                rows.square().matmul(rows.square().t()),
+            ),
         ] {
             close(&name, &found.value(), &plain.value()).unwrap();
         }
-        let kept = tape.run(products.factored());
+        let kept = tape.run(products);
         let whole = whole.value();
         assert_eq!(kept.get(&model.weight).unwrap(), whole, "{name}");
         for i in 0..count {
@@ -280,7 +270,7 @@ fn products_of_any_shapes() {
 }
 
 #[test]
-fn other_parameters_are_refused() {
+fn what_does_not_fit_is_refused() {
     let models = [1, 2].map(|seed| Linear::<f32>::new(3, 2, &mut rng(seed)));
     let tape = Tape::new();
     let other = Parameters::on(&models[1], *tape);
@@ -293,25 +283,59 @@ fn other_parameters_are_refused() {
             "inner_products: the direction is not of the same parameters",
         ),
         (
-            &gradients,
+            &gradients.whole(),
             "inner_products: the direction of weight is f32 of shape [4, 2, 3], not f32 of shape [2, 3]",
         ),
     ] {
         let message = caught(|| gradients.inner_products::<f32>(direction)).message;
         assert_eq!(message, expected);
     }
-    let fewer = gradients.map_each(|name, g| match name {
-        "bias" => g.typed::<f32>().slice(0, 0..3).erase(),
-        _ => g,
-    });
-    let message = caught(|| fewer.factored()).message;
+    let weights = tape.constant(&Tensor::<f32>::ones([3]));
+    for (weights, shape) in [(weights, "[3]"), (weights.unsqueeze(0), "[1, 3]")] {
+        assert_eq!(
+            caught(|| gradients.weighted_sum(weights)).message,
+            format!("weighted_sum: the weights have shape {shape}, but must have shape [4]")
+        );
+    }
+    for (operation, message) in [
+        ("gram", caught(|| gradients.gram::<f64>()).message),
+        (
+            "squared_norms",
+            caught(|| gradients.squared_norms::<f64>()).message,
+        ),
+    ] {
+        assert_eq!(message, format!("{operation}: weight is f32, not f64"));
+    }
+    let of = |each: &dyn Fn(Var) -> Var| {
+        let changed = gradients.whole().map_each(|name, g| match name {
+            "bias" => each(g.typed::<f32>()).erase(),
+            _ => g,
+        });
+        caught(|| ExampleGradients::of(changed.clone())).message
+    };
     assert_eq!(
-        message,
-        "factored: bias has gradients of 3 examples, and others have 4"
+        of(&|g| g.slice(0, 0..3)),
+        "ExampleGradients: bias has gradients of 3 examples, and others have 4"
     );
-    let message = caught(|| gradients.gram::<f64>()).message;
     assert_eq!(
-        message,
-        "gram: weight is f32 of shape [4, 2, 3], not f64 with an axis of examples"
+        of(&|g| g.sum()),
+        "ExampleGradients: bias is f32 of shape [], not gradients with an axis of examples"
     );
+    let nothing = Parameters::on(&wengert::activation::Relu, *tape);
+    let message = caught(|| ExampleGradients::of(nothing.clone())).message;
+    assert_eq!(message, "ExampleGradients: there are no parameters");
+}
+
+/// A model without parameters has gradients of as many examples as there are.
+#[test]
+fn a_model_without_parameters() {
+    let tape = Tape::new();
+    let x = tape.constant(&Tensor::<f64>::ones([4, 3]));
+    let (losses, gradients) =
+        per_example_gradients(&wengert::activation::Relu, |x: Var<f64>| x.sum(), x);
+    let (losses, kept) = tape.run((losses, gradients.clone()));
+    assert_eq!(losses, Tensor::from([3.0; 4]));
+    assert_eq!((kept.examples(), kept.bytes()), (4, 0));
+    let message = caught(|| gradients.squared_norms::<f64>()).message;
+    assert_eq!(message, "squared_norms: there are no parameters");
 }

@@ -50,6 +50,13 @@ impl<T: Float> Outer<T> {
         }
     }
 
+    /// `(sum of u[b, i]^2) (sum of v[b, j]^2)`
+    #[track_caller]
+    pub(super) fn squared_norms(&self) -> Var<T> {
+        let [left, right] = [self.left, self.right].map(|rows| rows.square().sum_axes(1));
+        left * right
+    }
+
     /// `sum over b of weights[b] u[b, i] v[b, j]`, of the shape of the parameter.
     #[track_caller]
     pub(super) fn weighted_sum(&self, weights: Var<T>) -> Var<T> {
