@@ -29,6 +29,7 @@ mod suite {
     mod transforms_models;
     mod transforms_outputs;
     mod transforms_scan;
+    mod transforms_scan_batches;
     mod transforms_scan_nested;
     mod trouble;
 }

@@ -213,6 +213,15 @@ impl Span {
         leading
     }
 
+    /// The nodes that lead to `outputs`, apart from `given`.
+    pub fn nodes(&self, tape: TapeRef, given: &[AnyVar], outputs: &[AnyVar]) -> Vec<u32> {
+        let leading = self.leading(tape, given, outputs);
+        let nodes = (self.first..).zip(leading);
+        nodes
+            .filter_map(|(index, leads)| leads.then_some(index))
+            .collect()
+    }
+
     /// What the computation of `outputs` from `given` reads besides.
     pub fn outside(&self, tape: TapeRef, given: &[AnyVar], outputs: &[AnyVar]) -> Outside {
         let leading = self.leading(tape, given, outputs);

@@ -2,13 +2,13 @@
 
 use super::gradient::pull_back_all;
 use super::packed::{pack, parts, shapes_of, with_floats};
+use super::recorded::Recorded;
 use super::vars::{Vars, arranged, flat};
-use super::vectorize::vectorize;
+use super::vmap::for_all;
 use crate::element::{Dtype, with_dtype};
 use crate::shape::Shape;
 use crate::tape::{
-    AnyVar, Batch, Called, Input, Op, Operation, Output, Placeholder, Pullback, Reads, Span,
-    TapeRef, View, same,
+    AnyVar, Batch, Called, Input, Op, Operation, Output, Pullback, Reads, Span, TapeRef, same,
 };
 use smallvec::SmallVec;
 
@@ -107,10 +107,13 @@ fn segment<F: FnOnce(&[AnyVar]) -> Option<AnyVar>>(
         .into_iter()
         .chain(constants.iter().copied())
         .collect();
-    let operation = Checkpoint {
+    let part = Recorded {
         span,
-        output: output.index,
         standing: own.iter().chain(&further).map(|v| v.index).collect(),
+        output: output.index,
+    };
+    let operation = Checkpoint {
+        part,
         waiting,
         constants: constants.len(),
     };
@@ -124,11 +127,8 @@ fn segment<F: FnOnce(&[AnyVar]) -> Option<AnyVar>>(
 
 /// The result of a part that will be computed again: input 0. The others are the inputs of the part.
 #[derive(Debug, PartialEq)]
-struct Checkpoint {
-    span: Span,
-    output: u32,
-    /// The nodes that stand for the inputs within the part.
-    standing: Vec<u32>,
+pub(super) struct Checkpoint {
+    pub part: Recorded,
     /// How many inputs are read again only when the cotangent is there.
     waiting: usize,
     /// How many inputs, the last ones, are constants.
@@ -149,16 +149,6 @@ pub(super) fn copied(input: &Input<'_>, output: Output<'_>) -> Result<(), String
         input.copy_to(output.elements::<T>());
         Ok(())
     })
-}
-
-impl Checkpoint {
-    /// The part once more, with other inputs.
-    fn again(&self, tape: TapeRef, inputs: &[AnyVar]) -> AnyVar {
-        let standing = self.standing.iter().map(|&index| tape.var(index));
-        let given: Vec<(AnyVar, AnyVar)> = standing.zip(inputs.iter().copied()).collect();
-        self.span
-            .replay(tape, tape, &given, &[tape.var(self.output)])[0]
-    }
 }
 
 impl Operation for Checkpoint {
@@ -199,7 +189,7 @@ impl Operation for Checkpoint {
             tape.differentiable(x)
         };
         let own: Vec<AnyVar> = pullback.inputs[1..].iter().enumerate().map(own).collect();
-        let output = self.again(tape, &own);
+        let output = self.part.again(tape, &own);
         let wrt: SmallVec<[AnyVar; 4]> = own
             .iter()
             .zip(&wanted[1..])
@@ -226,25 +216,10 @@ impl Operation for Checkpoint {
         let tape = batch.inputs[0].tape();
         let inputs = &batch.inputs[1..];
         let mut record = Some(|own: &[AnyVar]| {
-            let mut pairs = Vec::new();
-            let mut standing = Vec::new();
-            for (k, &own) in own.iter().enumerate() {
-                if batch.differs(k + 1) {
-                    let shape = batch.example(k + 1);
-                    let example = tape.placeholder(&Placeholder::Example, own.dtype(), &shape);
-                    pairs.push((example, own));
-                    standing.push(example);
-                } else {
-                    standing.push(own);
-                }
-            }
-            let output = self.again(tape, &standing);
-            let (result, differs) = vectorize(tape, batch.size(), &pairs, &[output])[0];
-            if differs {
-                return Some(result);
-            }
-            let whole = result.shape().with_inserted(0, batch.size());
-            Some(tape.view(View::Expand, result, &whole))
+            let given = own.iter().enumerate();
+            let given = given.map(|(k, &v)| (v, batch.differs(k + 1)));
+            let part = |one: &[AnyVar]| self.part.again(tape, one);
+            Some(for_all(tape, batch.size(), given, part))
         });
         segment(tape, inputs, self.waiting, &mut record)
     }

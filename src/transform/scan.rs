@@ -1,13 +1,19 @@
 //! Loops over a sequence of which one step is recorded.
 
-use super::scan_step::{Body, Scan};
+mod back;
+mod batch;
+mod layout;
+mod step;
+
 use super::vars::{Vars, arranged, flat};
 use super::vectorize::reshaped;
 use crate::element::{Element, with_float};
 use crate::op;
 use crate::shape::Shape;
-use crate::tape::{AnyVar, Outside, Placeholder, Span, Var, View};
+use crate::tape::{AnyVar, Outside, Placeholder, Span, TapeRef, Var, View};
+use smallvec::SmallVec;
 use std::sync::Arc;
+use step::{Body, Scan};
 
 /// Runs a step over a sequence: from a state and an element of the sequence it makes the next state and a result. Gives the last
 /// state, and all results along a new first axis.
@@ -23,6 +29,9 @@ use std::sync::Arc;
 /// # Derivative
 /// A loop backwards, in one node as well; rules and hooks in a step are called once for all steps. Derivatives of that, second ones and
 /// those of forward mode, are recorded step by step.
+///
+/// Within [`vmap`](super::vmap()) one loop serves all examples, unless a hook or a rule of yours is in the step, which may hold variables of
+/// one example: then there is a loop for each.
 ///
 /// ```
 /// use wengert::prelude::*;
@@ -54,21 +63,16 @@ pub fn scan<C: Vars, X: Vars, Y: Vars>(
     start: C,
     sequence: X,
 ) -> (C, Y) {
-    let (state, mut xs) = (flat(&start), flat(&sequence));
+    let (state, xs) = (flat(&start), flat(&sequence));
     let Some(first) = state.first() else {
         panic!("scan: there is no state");
     };
-    let tape = first.tape();
+    let (tape, dtype) = (first.tape(), first.dtype());
     let steps = steps(&xs);
-    let before = tape.len();
-    let stand = |v: &AnyVar, skip: usize| {
-        let shape = Shape::from(&v.shape()[skip..]);
-        tape.placeholder(&Placeholder::Step, v.dtype(), &shape)
-    };
-    let own: Vec<AnyVar> = state.iter().map(|v| stand(v, 0)).collect();
-    let mut element: Vec<AnyVar> = xs.iter().map(|v| stand(v, 1)).collect();
+    let recording = Recording::new(tape, &state, &xs);
+    let (own, element) = (&recording.state, &recording.element);
     let ((next, results), key) = tape.standing(&Placeholder::Step, || {
-        step(arranged(&start, &own), arranged(&sequence, &element))
+        step(arranged(&start, own), arranged(&sequence, element))
     });
     let (new, made) = (flat(&next), flat(&results));
     for (k, (before, after)) in own.iter().zip(&new).enumerate() {
@@ -78,32 +82,71 @@ pub fn scan<C: Vars, X: Vars, Y: Vars>(
             "scan: part {k} of the state has shape {before} before a step and {after} after it"
         );
     }
-    let dtype = first.dtype();
     let all: Vec<AnyVar> = new.iter().chain(&made).copied().collect();
     let fits = dtype.is_float() && state.iter().chain(&all).all(|v| v.dtype() == dtype);
     assert!(
         fits,
         "scan: states and results must be of one floating-point type"
     );
-    let row = joined(&all);
-    let span = Span::since(tape, before);
-    // Each step has a key of its own for its random numbers, as an element of the sequence.
-    if let Some(key) = key {
-        element.push(key);
-        xs.push(op::keys(tape, steps));
-    }
-    let given: Vec<AnyVar> = own.iter().chain(&element).copied().collect();
-    let Outside {
-        leaves,
-        tracked,
-        constant,
-    } = span.outside(tape, &given, &[row]);
-    span.untrack(tape);
-    let captured: Vec<AnyVar> = [leaves, tracked, constant].concat();
-    let body = Body::new(tape, span, [&own, &element, &captured], row, (steps, key));
-    let inputs: Vec<AnyVar> = state.iter().chain(&xs).chain(&captured).copied().collect();
-    let rows = tape.record(Scan(Arc::new(body)), &inputs);
+    let rows = recording.finish(&state, xs, steps, joined(&all), key);
     unrolled(rows, steps, (&state, &start), (&made, &results))
+}
+
+/// A loop whose step is being recorded.
+struct Recording {
+    tape: TapeRef,
+    /// How many nodes there were before.
+    before: usize,
+    /// What stands for the state, and for an element of the sequence.
+    state: Vec<AnyVar>,
+    element: Vec<AnyVar>,
+}
+
+impl Recording {
+    fn new(tape: TapeRef, state: &[AnyVar], xs: &[AnyVar]) -> Self {
+        let before = tape.len();
+        let stand = |v: &AnyVar, skip: usize| {
+            let shape = Shape::from(&v.shape()[skip..]);
+            tape.placeholder(&Placeholder::Step, v.dtype(), &shape)
+        };
+        Recording {
+            tape,
+            before,
+            state: state.iter().map(|v| stand(v, 0)).collect(),
+            element: xs.iter().map(|v| stand(v, 1)).collect(),
+        }
+    }
+
+    /// The rows of the loop, of that of a step, which may have drawn with a key.
+    #[track_caller]
+    fn finish(
+        mut self,
+        state: &[AnyVar],
+        mut xs: SmallVec<[AnyVar; 4]>,
+        steps: usize,
+        row: AnyVar,
+        key: Option<AnyVar>,
+    ) -> AnyVar {
+        let tape = self.tape;
+        let span = Span::since(tape, self.before);
+        // Each step has a key of its own for its random numbers, as an element of the sequence.
+        if let Some(key) = key {
+            self.element.push(key);
+            xs.push(op::keys(tape, steps));
+        }
+        let given: Vec<AnyVar> = self.state.iter().chain(&self.element).copied().collect();
+        let Outside {
+            leaves,
+            tracked,
+            constant,
+        } = span.outside(tape, &given, &[row]);
+        span.untrack(tape);
+        let captured: Vec<AnyVar> = [leaves, tracked, constant].concat();
+        let inputs: Vec<AnyVar> = state.iter().chain(&xs).chain(&captured).copied().collect();
+        let standing = [&self.state, &self.element, &captured].map(|all| &all[..]);
+        let body = Body::new(tape, span, standing, row, (steps, key));
+        tape.record(Scan(Arc::new(body)), &inputs)
+    }
 }
 
 /// The number of steps.
@@ -169,7 +212,7 @@ pub(super) fn part(v: AnyVar, axis: usize, start: usize, count: usize) -> AnyVar
 
 /// The elements of all variables one after another.
 #[track_caller]
-pub(super) fn joined(variables: &[AnyVar]) -> AnyVar {
+fn joined(variables: &[AnyVar]) -> AnyVar {
     with_float!(variables[0].dtype(), T => {
         let parts: Vec<Var<T>> = variables.iter().map(|v| v.assume::<T>().flatten()).collect();
         Var::concat(&parts, 0).erase()
@@ -177,6 +220,6 @@ pub(super) fn joined(variables: &[AnyVar]) -> AnyVar {
 }
 
 /// Zeros in the shape of a variable.
-pub(super) fn zeros(like: AnyVar) -> AnyVar {
+fn zeros(like: AnyVar) -> AnyVar {
     with_float!(like.dtype(), T => like.tape().full(like.shape(), <T as Element>::ZERO).erase())
 }

@@ -2,9 +2,9 @@
 
 use super::examples::Recording;
 use super::vars::{Vars, arranged, flat};
-use super::vectorize::vectorize;
+use super::vectorize::{InBatch, vectorize};
 use crate::shape::{Shape, few, or_panic, resolve_axis};
-use crate::tape::{AnyVar, TapeRef, View};
+use crate::tape::{AnyVar, Placeholder, TapeRef, View};
 use smallvec::SmallVec;
 
 /// Applies a function that is written for one example to a batch: the first axis of every input counts the examples, and so does
@@ -215,6 +215,30 @@ pub(super) fn finish(
             tape.view(View::Expand, result, &whole)
         })
         .collect()
+}
+
+/// What a function of one example makes for all of them: of variables, each with or without the axis of the batch, one that has it.
+#[track_caller]
+pub(super) fn for_all(
+    tape: TapeRef,
+    size: usize,
+    inputs: impl IntoIterator<Item = InBatch>,
+    f: impl FnOnce(&[AnyVar]) -> AnyVar,
+) -> AnyVar {
+    let mut pairs = Vec::new();
+    let mut standing = Vec::new();
+    for (input, differs) in inputs {
+        if !differs {
+            standing.push(input);
+            continue;
+        }
+        let shape = input.shape().without(0);
+        let example = tape.placeholder(&Placeholder::Example, input.dtype(), &shape);
+        pairs.push((example, input));
+        standing.push(example);
+    }
+    let output = f(&standing);
+    finish(tape, size, &pairs, &[output])[0]
 }
 
 /// An axis moved to another place.

@@ -29,6 +29,12 @@ fn compare(f: Function<'_>, known: Function<'_>, shape: &[usize]) {
             .gradient(w)
     };
     close("gradient of vmap", &slope(f).value(), &slope(known).value()).unwrap();
+    let curved = |f: Function<'_>| {
+        let slope = |x| gradient(|x| f(w, x).square().sum().sin(), x);
+        vmap(slope, batch).square().sum().gradient(w)
+    };
+    let what = "gradient of vmap of gradient";
+    close(what, &curved(f).value(), &curved(known).value()).unwrap();
     drop(tape);
 }
 
@@ -75,6 +81,9 @@ fn compare_within(f: Function<'_>, known: Function<'_>, shape: &[usize]) {
         )]
     });
     agree("vmap", &|f| vec![vmap(|x| f(w, x), batch)]);
+    agree("vmap of hvp", &|f| {
+        vec![vmap(|x| hvp(|x| scalar(f, w, x), x, v), batch)]
+    });
     agree("vmap of the gradient", &|f| {
         vec![vmap(
             |x| gradient(|[w, x]| scalar(f, w, x), [w, x])[0],

@@ -1,26 +1,32 @@
 //! Loops backwards.
 
-use super::gradient::pull_back_all;
-use super::scan::{joined, part, zeros};
-use super::scan_step::{Body, Elements, Recorded, run};
-use super::vectorize::reshaped;
+use super::layout::{Layout, run};
+use super::step::Body;
+use super::{joined, part, zeros};
 use crate::element::{Dtype, Element, with_float};
 use crate::op::accumulate;
 use crate::program::{Compiled, Scratch};
 use crate::shape::Shape;
 use crate::tape::{
-    AnyVar, Input, Operation, Output, Placeholder, Pullback, Reads, Span, TapeRef, same,
+    AnyVar, Batch, Input, Operation, Output, Placeholder, Pullback, Reads, Span, TapeRef, same,
 };
+use crate::transform::gradient::pull_back_all;
+use crate::transform::recorded::Recorded;
+use crate::transform::vectorize::reshaped;
 use std::sync::Arc;
 
 /// One step back, as it was recorded, and compiled: what the cotangents of the new state and of the results make of those of state,
 /// element and outside, one after another.
 #[derive(Debug)]
 pub(super) struct Back {
-    /// From the inputs of the step, what rules read besides, and the two cotangents.
-    step: Recorded,
-    /// What rules and hooks read besides the inputs of the step.
-    more: Vec<(Dtype, Shape)>,
+    /// From the inputs of the step, with what rules read besides as the last of those from outside, and the two cotangents.
+    pub step: Recorded,
+    /// The loop that is gone back over, with these inputs.
+    pub layout: Layout,
+    /// Elements of the cotangents of state, element and outside.
+    pub sizes: [usize; 3],
+    /// Elements of a row of the cotangent: those of the state first.
+    pub width: usize,
     compiled: Compiled,
 }
 
@@ -32,25 +38,19 @@ impl Back {
     /// read besides the inputs of the step.
     #[track_caller]
     pub fn record(body: &Body, tape: TapeRef) -> (Self, Vec<AnyVar>) {
-        let before = tape.len();
-        let stand =
-            |dtype: Dtype, shape: &Shape| tape.placeholder(&Placeholder::Step, dtype, shape);
-        let described = body.described.iter().flatten();
-        let own: Vec<AnyVar> = described
-            .map(|(dtype, shape)| stand(*dtype, shape))
-            .collect();
+        let (before, layout) = (tape.len(), &body.layout);
+        let own = layout.standing(tape);
         // Rules and hooks may draw, with the key of the step.
-        let standing = body.step.standing.iter().zip(&own);
+        let standing = body.step.standing.iter().zip(own.iter().flatten());
         let key = standing.filter(|(node, _)| Some(**node) == body.key);
         let key = key.map(|(_, &own)| own).next();
-        let row = body.step.again(tape, &own);
-        let (state, rest) = (body.size(0), body.width - body.size(0));
-        let cotangents = [state, rest].map(|size| stand(row.dtype(), &Shape::from([size])));
-        let wrt: Vec<AnyVar> = own
-            .iter()
-            .copied()
-            .filter(|v| v.dtype().is_float())
-            .collect();
+        let flat = own.concat();
+        let row = body.step.again(tape, &flat);
+        let sizes = [0, 1, 2].map(|kind| layout.size(kind));
+        let cotangents = [sizes[0], layout.width - sizes[0]]
+            .map(|size| tape.placeholder(&Placeholder::Step, row.dtype(), &Shape::from([size])));
+        let mut wrt = flat;
+        wrt.retain(|v| v.dtype().is_float());
         let found = tape.drawing(key, WITHOUT, || {
             pull_back_all(&[(row, joined(&cotangents))], &wrt)
         });
@@ -59,12 +59,33 @@ impl Back {
             .zip(found)
             .map(|(x, ct)| ct.unwrap_or_else(|| zeros(*x)))
             .collect();
-        let output = joined(&found);
+        let steps = layout.steps;
+        Back::since(
+            tape,
+            before,
+            own,
+            cotangents,
+            joined(&found),
+            (steps, sizes, layout.width),
+        )
+    }
+
+    /// Of nodes recorded last. With it, what they read besides.
+    #[track_caller]
+    pub fn since(
+        tape: TapeRef,
+        before: usize,
+        mut own: [Vec<AnyVar>; 3],
+        cotangents: [AnyVar; 2],
+        output: AnyVar,
+        (steps, sizes, width): (usize, [usize; 3], usize),
+    ) -> (Self, Vec<AnyVar>) {
         let span = Span::since(tape, before);
-        let given: Vec<AnyVar> = own.iter().copied().chain(cotangents).collect();
+        let given: Vec<AnyVar> = own.iter().flatten().chain(&cotangents).copied().collect();
         let more = read(&span, tape, &given, output);
         span.untrack(tape);
-        let standing = own.iter().chain(&more).chain(&cotangents);
+        own[2].extend(&more);
+        let standing = own.iter().flatten().chain(&cotangents);
         let step = Recorded {
             span,
             standing: standing.map(|v| v.index).collect(),
@@ -73,7 +94,9 @@ impl Back {
         let back = Back {
             compiled: step.compiled(tape),
             step,
-            more: more.iter().map(|v| (v.dtype(), v.shape())).collect(),
+            layout: Layout::new([&own[0], &own[1], &own[2]], width, steps),
+            sizes,
+            width: cotangents.iter().map(|v| v.shape().size()).sum(),
         };
         (back, more)
     }
@@ -87,12 +110,12 @@ fn read(span: &Span, tape: TapeRef, given: &[AnyVar], output: AnyVar) -> Vec<Any
 
 /// The cotangents of the inputs of a loop, out of one variable that holds those of state, sequence (a row for each step) and outside
 /// one after another.
-pub(super) fn apart(body: &Body, all: AnyVar) -> Vec<Option<AnyVar>> {
+pub(super) fn apart(layout: &Layout, all: AnyVar) -> Vec<Option<AnyVar>> {
     let mut found = Vec::new();
     let mut at = 0;
-    for (kind, described) in body.described.iter().enumerate() {
-        let rows = if kind == 1 { body.steps } else { 1 };
-        let width = body.size(kind);
+    for (kind, described) in layout.described.iter().enumerate() {
+        let rows = if kind == 1 { layout.steps } else { 1 };
+        let width = layout.size(kind);
         let block = reshaped(part(all, 0, at, rows * width), &Shape::from([rows, width]));
         at += rows * width;
         let mut column = 0;
@@ -116,14 +139,11 @@ pub(super) fn apart(body: &Body, all: AnyVar) -> Vec<Option<AnyVar>> {
 
 /// The loop backwards: inputs are the rows that the loop made, its inputs, what rules read besides, and the cotangent of the rows.
 #[derive(Debug)]
-pub(super) struct ScanBack {
-    pub body: Arc<Body>,
-    pub back: Arc<Back>,
-}
+pub(super) struct ScanBack(pub Arc<Back>);
 
 impl PartialEq for ScanBack {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.body, &other.body) && Arc::ptr_eq(&self.back, &other.back)
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -133,33 +153,31 @@ impl Operation for ScanBack {
     }
 
     fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
-        let body = &self.body;
-        let size = body.size(0) + body.steps * body.size(1) + body.size(2);
+        let [state, element, outside] = self.0.sizes;
+        let size = state + self.0.layout.steps * element + outside;
         Ok((inputs[0].0, Shape::from([size])))
     }
 
     fn forward(&self, inputs: &[Input<'_>], output: Output<'_>) -> Result<(), String> {
-        let (body, back) = (&self.body, &self.back);
+        let (back, layout) = (&self.0, &self.0.layout);
         let [rows, middle @ .., cotangent] = inputs else {
             unreachable!("more inputs are recorded")
         };
-        let mut given = body.elements(middle);
-        let more = back.more.iter().zip(&middle[given.len()..]);
-        given.extend(more.map(|((dtype, shape), x)| Elements::new(x, *dtype, shape.size())));
-        let (state, element) = (body.size(0), body.size(1));
+        let given = layout.elements(middle);
+        let [state, element, _] = back.sizes;
         let mut scratch = Scratch::default();
         with_float!(output.dtype(), T => {
             let (rows, cotangent) = (rows.elements::<T>(), cotangent.elements::<T>());
             let out = output.elements::<T>();
             out.fill(<T as Element>::ZERO);
             let mut of_state = vec![<T as Element>::ZERO; state];
-            for t in (0..body.steps).rev() {
-                let here = &cotangent[t * body.width..(t + 1) * body.width];
+            for t in (0..layout.steps).rev() {
+                let here = &cotangent[t * back.width..(t + 1) * back.width];
                 for (sum, &more) in of_state.iter_mut().zip(here) {
                     *sum += more;
                 }
-                let last = t.checked_sub(1).map(|t| &rows[t * body.width..(t + 1) * body.width]);
-                let mut slices = body.slices::<T>(&given, last, t);
+                let last = t.checked_sub(1).map(|t| &rows[t * layout.width..(t + 1) * layout.width]);
+                let mut slices = layout.slices::<T>(&given, last, t);
                 slices.push(T::erase(&of_state[..]));
                 slices.push(T::erase(&here[state..]));
                 let found = run::<T>(&back.compiled, &slices, &mut scratch)?;
@@ -168,7 +186,7 @@ impl Operation for ScanBack {
                 of_state.copy_from_slice(&of_inputs[..state]);
                 let place = state + t * element;
                 out[place..place + element].copy_from_slice(&of_inputs[state..]);
-                let sums = &mut out[state + body.steps * element..];
+                let sums = &mut out[state + layout.steps * element..];
                 for (sum, &more) in sums.iter_mut().zip(outside) {
                     *sum += more;
                 }
@@ -194,6 +212,10 @@ impl Operation for ScanBack {
         Some(wanted.iter().map(of).collect())
     }
 
+    fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {
+        super::batch::backward(&self.0, batch)
+    }
+
     fn holds_variables(&self) -> bool {
         true
     }
@@ -210,17 +232,17 @@ impl Operation for ScanBack {
 impl ScanBack {
     /// What a run computes, in operations on variables.
     fn written_out(&self, tape: TapeRef, inputs: &[AnyVar]) -> AnyVar {
-        let body = &self.body;
+        let (back, layout) = (&self.0, &self.0.layout);
         let [rows, middle @ .., cotangent] = inputs else {
             unreachable!("more inputs are recorded")
         };
-        let (states, xs) = (body.before(1), body.before(2));
-        let (state, element, outside) = (body.size(0), body.size(1), body.size(2));
+        let (states, xs) = (layout.before(1), layout.before(2));
+        let [state, element, outside] = back.sizes;
         let row = |all: AnyVar, t: usize| reshaped(part(all, 0, t, 1), &all.shape().without(0));
         let flat = |size: usize| with_float!(rows.dtype(), T => tape.full([size], <T as Element>::ZERO).erase());
         let (mut of_state, mut of_outside) = (flat(state), flat(outside));
         let mut of_elements = Vec::new();
-        for t in (0..body.steps).rev() {
+        for t in (0..layout.steps).rev() {
             let here = row(*cotangent, t);
             of_state = accumulate(of_state, part(here, 0, 0, state));
             let mut given = middle[..states].to_vec();
@@ -234,8 +256,8 @@ impl ScanBack {
             }
             given.extend(middle[states..xs].iter().map(|x| row(*x, t)));
             given.extend(&middle[xs..]);
-            given.extend([of_state, part(here, 0, state, body.width - state)]);
-            let found = self.back.step.again(tape, &given);
+            given.extend([of_state, part(here, 0, state, back.width - state)]);
+            let found = back.step.again(tape, &given);
             of_state = part(found, 0, 0, state);
             of_elements.push(part(found, 0, state, element));
             of_outside = accumulate(of_outside, part(found, 0, state + element, outside));
