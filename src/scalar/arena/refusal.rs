@@ -16,8 +16,8 @@ pub(in crate::scalar) fn check(operation: &'static str, tag: u32) {
 
 /// Panics unless `tag` is 0, that of a constant, or that of a live tape: where nothing is recorded and the tape is not needed.
 ///
-/// A scalar of the attached tape is told by one comparison. The rest is out of line and takes few arguments, and so do functions
-/// around it stay small enough to be put in line.
+/// A scalar of the attached tape is told by one comparison. The rest is out of line and takes few arguments, so that functions around
+/// it stay small enough to be put in line.
 #[inline(always)]
 #[track_caller]
 pub(in crate::scalar) fn check_alone<T: Real>(operation: Name, tag: u32) {
