@@ -6,7 +6,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 use wengert::prelude::*;
 use wengert::transform::{
-    Parameters, checkpoint, gradient, hvp, jvp, per_example_gradients, value_and_gradient,
+    Parameters, checkpoint, gradient, hvp, jvp, per_example_gradients, scan, value_and_gradient,
+    vmap,
 };
 
 /// The fastest of each of two in turn, so that both see the same machine.
@@ -212,6 +213,41 @@ fn of_the_smallest() {
     report("xor, 1000 runs: gradients of examples beside", a, b, 1.5);
 }
 
+/// A recurrent network of 32 units over 100 steps, for a batch of 64: by `vmap`, and written for the batch by hand.
+fn of_a_loop() {
+    let w = Tensor::uniform([32, 32], -0.2, 0.2, &mut wengert::rng(1));
+    let examples = Tensor::uniform([64, 100, 32], -1.0, 1.0, &mut wengert::rng(2));
+    let run = |f: &dyn Fn(Var, Var) -> Var, derived: bool| {
+        let tape = Tape::new();
+        let (w, xs) = (tape.leaf(&w), tape.constant(&examples));
+        let y = f(w, xs);
+        black_box(if derived {
+            y.gradient(w).value()
+        } else {
+            y.value()
+        });
+    };
+    let last = |w: Var, start: Var, xs: Var| {
+        let step = |h: Var, x: Var| ((h.matmul(w) + x).tanh(), x);
+        scan(step, start, xs).0.square().sum()
+    };
+    let by_hand =
+        |w: Var, xs: Var| last(w, w.tape().full([64, 32], 0.0_f32), xs.permute([1, 0, 2]));
+    let by_vmap = |w: Var, xs: Var| {
+        let start = w.tape().full([1, 32], 0.0_f32);
+        vmap(|xs: Var| last(w, start, xs.unsqueeze(1)), xs).sum()
+    };
+    for (what, derived) in [("function", false), ("gradient", true)] {
+        let (a, b) = race(|| run(&by_hand, derived), || run(&by_vmap, derived));
+        report(
+            &format!("loop: vmap beside a batch by hand, {what}"),
+            a,
+            b,
+            1.5,
+        );
+    }
+}
+
 fn of_a_chain() {
     let x = Tensor::uniform([1 << 20], -1.0, 1.0, &mut wengert::rng(2));
     let f = |x: Var| (0..10).fold(x, |x, _| (x * 1.1 + 0.1).tanh() * x).sum();
@@ -325,6 +361,7 @@ fn of_parts(
 
 fn main() {
     of_a_chain();
+    of_a_loop();
     of_checkpoints();
     of_the_network();
     of_the_smallest();

@@ -218,8 +218,8 @@ impl Operation for Checkpoint {
         let mut record = Some(|own: &[AnyVar]| {
             let given = own.iter().enumerate();
             let given = given.map(|(k, &v)| (v, batch.differs(k + 1)));
-            let part = |one: &[AnyVar]| self.part.again(tape, one);
-            Some(for_all(tape, batch.size(), given, part))
+            let part = |one: &[AnyVar]| vec![self.part.again(tape, one)];
+            Some(for_all(tape, batch.size(), given, part)[0])
         });
         segment(tape, inputs, self.waiting, &mut record)
     }

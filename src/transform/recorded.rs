@@ -23,8 +23,15 @@ impl Recorded {
     /// The output once more, of other inputs.
     #[track_caller]
     pub fn again(&self, tape: TapeRef, inputs: &[AnyVar]) -> AnyVar {
-        let (given, output) = (self.with(tape, inputs), tape.var(self.output));
-        self.span.replay(tape, tape, &given, &[output])[0]
+        self.parts_again(tape, inputs, &[self.output])[0]
+    }
+
+    /// Nodes on the way to the output once more, of other inputs.
+    #[track_caller]
+    pub fn parts_again(&self, tape: TapeRef, inputs: &[AnyVar], parts: &[u32]) -> Vec<AnyVar> {
+        let given = self.with(tape, inputs);
+        let parts: Vec<AnyVar> = parts.iter().map(|&index| tape.var(index)).collect();
+        self.span.replay(tape, tape, &given, &parts)
     }
 
     /// A program apart from the tape. Nothing is differentiated there: operations that know nodes of this tape only compute.

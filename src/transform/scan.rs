@@ -88,7 +88,7 @@ pub fn scan<C: Vars, X: Vars, Y: Vars>(
         fits,
         "scan: states and results must be of one floating-point type"
     );
-    let rows = recording.finish(&state, xs, steps, joined(&all), key);
+    let rows = recording.finish(&state, xs, steps, &all, key);
     unrolled(rows, steps, (&state, &start), (&made, &results))
 }
 
@@ -117,17 +117,17 @@ impl Recording {
         }
     }
 
-    /// The rows of the loop, of that of a step, which may have drawn with a key.
+    /// The rows of the loop, of the parts of that of a step, which may have drawn with a key.
     #[track_caller]
     fn finish(
         mut self,
         state: &[AnyVar],
         mut xs: SmallVec<[AnyVar; 4]>,
         steps: usize,
-        row: AnyVar,
+        parts: &[AnyVar],
         key: Option<AnyVar>,
     ) -> AnyVar {
-        let tape = self.tape;
+        let (tape, row) = (self.tape, joined(parts));
         let span = Span::since(tape, self.before);
         // Each step has a key of its own for its random numbers, as an element of the sequence.
         if let Some(key) = key {
@@ -144,7 +144,7 @@ impl Recording {
         let captured: Vec<AnyVar> = [leaves, tracked, constant].concat();
         let inputs: Vec<AnyVar> = state.iter().chain(&xs).chain(&captured).copied().collect();
         let standing = [&self.state, &self.element, &captured].map(|all| &all[..]);
-        let body = Body::new(tape, span, standing, row, (steps, key));
+        let body = Body::new(tape, span, standing, (parts, row), (steps, key));
         tape.record(Scan(Arc::new(body)), &inputs)
     }
 }

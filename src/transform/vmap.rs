@@ -217,14 +217,14 @@ pub(super) fn finish(
         .collect()
 }
 
-/// What a function of one example makes for all of them: of variables, each with or without the axis of the batch, one that has it.
+/// What a function of one example makes for all of them: of variables, each with or without the axis of the batch, others that have it.
 #[track_caller]
 pub(super) fn for_all(
     tape: TapeRef,
     size: usize,
     inputs: impl IntoIterator<Item = InBatch>,
-    f: impl FnOnce(&[AnyVar]) -> AnyVar,
-) -> AnyVar {
+    f: impl FnOnce(&[AnyVar]) -> Vec<AnyVar>,
+) -> SmallVec<[AnyVar; 4]> {
     let mut pairs = Vec::new();
     let mut standing = Vec::new();
     for (input, differs) in inputs {
@@ -237,8 +237,7 @@ pub(super) fn for_all(
         pairs.push((example, input));
         standing.push(example);
     }
-    let output = f(&standing);
-    finish(tape, size, &pairs, &[output])[0]
+    finish(tape, size, &pairs, &f(&standing))
 }
 
 /// An axis moved to another place.

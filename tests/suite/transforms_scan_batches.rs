@@ -198,3 +198,30 @@ fn examples_draw_their_own_numbers_at_each_step() {
     let (slope, product) = tape.run(both);
     close("slope", &slope, &product).unwrap();
 }
+
+/// A sequence of integers has no derivative, and a step need not have a result.
+#[test]
+fn integers_and_no_results() {
+    let tape = Tape::new();
+    let table = tape.leaf(&points([5, 2], 1));
+    let start = tape.leaf(&points([2], 2));
+    let xs = tape.constant(&Tensor::from([[0, 3, 1], [4, 4, 2]]));
+    let step = |h: V, i: Var<i64>| {
+        let next = (h * 0.5 + table.index_select(0, i.unsqueeze(0)).squeeze(0)).tanh();
+        (next, [] as [V; 0])
+    };
+    let looped = |start: V, xs: Var<i64>| scan(step, start, xs).0.square().sum();
+    let written_out = |start: V, xs: Var<i64>| {
+        let last = (0..3).fold(start, |h, t| step(h, xs.at(0, t)).0);
+        last.square().sum()
+    };
+    let each = |f: &dyn Fn(V, Var<i64>) -> V| {
+        let slopes = |xs: Var<i64>| f(start, xs).gradients([table, start]);
+        tape.run((vmap(|xs| f(start, xs), xs), vmap(slopes, xs)))
+    };
+    let (found, known) = (each(&looped), each(&written_out));
+    close("value", &found.0, &known.0).unwrap();
+    for (found, known) in found.1.iter().zip(&known.1) {
+        close("gradient", found, known).unwrap();
+    }
+}

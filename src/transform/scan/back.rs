@@ -23,10 +23,12 @@ pub(super) struct Back {
     pub step: Recorded,
     /// The loop that is gone back over, with these inputs.
     pub layout: Layout,
-    /// Elements of the cotangents of state, element and outside.
-    pub sizes: [usize; 3],
-    /// Elements of a row of the cotangent: those of the state first.
-    pub width: usize,
+    /// The nodes that the output is joined of.
+    pub parts: Vec<u32>,
+    /// Elements of each of them, of state, element and outside.
+    pub blocks: [Vec<usize>; 3],
+    /// Elements of each part of a row of the cotangent, those of the state first.
+    pub of_cotangent: Vec<usize>,
     compiled: Compiled,
 }
 
@@ -46,8 +48,9 @@ impl Back {
         let key = key.map(|(_, &own)| own).next();
         let flat = own.concat();
         let row = body.step.again(tape, &flat);
-        let sizes = [0, 1, 2].map(|kind| layout.size(kind));
-        let cotangents = [sizes[0], layout.width - sizes[0]]
+        let blocks = [0, 1, 2].map(|kind| layout.sizes(kind));
+        let state: usize = blocks[0].iter().sum();
+        let cotangents = [state, layout.width - state]
             .map(|size| tape.placeholder(&Placeholder::Step, row.dtype(), &Shape::from([size])));
         let mut wrt = flat;
         wrt.retain(|v| v.dtype().is_float());
@@ -59,15 +62,11 @@ impl Back {
             .zip(found)
             .map(|(x, ct)| ct.unwrap_or_else(|| zeros(*x)))
             .collect();
-        let steps = layout.steps;
-        Back::since(
-            tape,
-            before,
-            own,
-            cotangents,
-            joined(&found),
-            (steps, sizes, layout.width),
-        )
+        let of_loop = (
+            layout.steps,
+            [&layout.blocks, &layout.blocks].map(Vec::clone),
+        );
+        Back::since(tape, before, own, cotangents, (&found, blocks), of_loop)
     }
 
     /// Of nodes recorded last. With it, what they read besides.
@@ -77,9 +76,10 @@ impl Back {
         before: usize,
         mut own: [Vec<AnyVar>; 3],
         cotangents: [AnyVar; 2],
-        output: AnyVar,
-        (steps, sizes, width): (usize, [usize; 3], usize),
+        (found, blocks): (&[AnyVar], [Vec<usize>; 3]),
+        (steps, [of_rows, of_cotangent]): (usize, [Vec<usize>; 2]),
     ) -> (Self, Vec<AnyVar>) {
+        let output = joined(found);
         let span = Span::since(tape, before);
         let given: Vec<AnyVar> = own.iter().flatten().chain(&cotangents).copied().collect();
         let more = read(&span, tape, &given, output);
@@ -94,11 +94,17 @@ impl Back {
         let back = Back {
             compiled: step.compiled(tape),
             step,
-            layout: Layout::new([&own[0], &own[1], &own[2]], width, steps),
-            sizes,
-            width: cotangents.iter().map(|v| v.shape().size()).sum(),
+            parts: found.iter().map(|part| part.index).collect(),
+            layout: Layout::new([&own[0], &own[1], &own[2]], of_rows, steps),
+            blocks,
+            of_cotangent,
         };
         (back, more)
+    }
+
+    /// Elements of the cotangents of state, element and outside.
+    pub fn sizes(&self) -> [usize; 3] {
+        [0, 1, 2].map(|kind| self.blocks[kind].iter().sum())
     }
 }
 
@@ -115,7 +121,7 @@ pub(super) fn apart(layout: &Layout, all: AnyVar) -> Vec<Option<AnyVar>> {
     let mut at = 0;
     for (kind, described) in layout.described.iter().enumerate() {
         let rows = if kind == 1 { layout.steps } else { 1 };
-        let width = layout.size(kind);
+        let width = layout.sizes(kind).iter().sum();
         let block = reshaped(part(all, 0, at, rows * width), &Shape::from([rows, width]));
         at += rows * width;
         let mut column = 0;
@@ -153,7 +159,7 @@ impl Operation for ScanBack {
     }
 
     fn output(&self, inputs: &[(Dtype, &Shape)]) -> Result<(Dtype, Shape), String> {
-        let [state, element, outside] = self.0.sizes;
+        let [state, element, outside] = self.0.sizes();
         let size = state + self.0.layout.steps * element + outside;
         Ok((inputs[0].0, Shape::from([size])))
     }
@@ -164,15 +170,16 @@ impl Operation for ScanBack {
             unreachable!("more inputs are recorded")
         };
         let given = layout.elements(middle);
-        let [state, element, _] = back.sizes;
+        let [state, element, _] = back.sizes();
         let mut scratch = Scratch::default();
         with_float!(output.dtype(), T => {
             let (rows, cotangent) = (rows.elements::<T>(), cotangent.elements::<T>());
             let out = output.elements::<T>();
             out.fill(<T as Element>::ZERO);
             let mut of_state = vec![<T as Element>::ZERO; state];
+            let width: usize = back.of_cotangent.iter().sum();
             for t in (0..layout.steps).rev() {
-                let here = &cotangent[t * back.width..(t + 1) * back.width];
+                let here = &cotangent[t * width..(t + 1) * width];
                 for (sum, &more) in of_state.iter_mut().zip(here) {
                     *sum += more;
                 }
@@ -237,7 +244,7 @@ impl ScanBack {
             unreachable!("more inputs are recorded")
         };
         let (states, xs) = (layout.before(1), layout.before(2));
-        let [state, element, outside] = back.sizes;
+        let [state, element, outside] = back.sizes();
         let row = |all: AnyVar, t: usize| reshaped(part(all, 0, t, 1), &all.shape().without(0));
         let flat = |size: usize| with_float!(rows.dtype(), T => tape.full([size], <T as Element>::ZERO).erase());
         let (mut of_state, mut of_outside) = (flat(state), flat(outside));
@@ -256,7 +263,8 @@ impl ScanBack {
             }
             given.extend(middle[states..xs].iter().map(|x| row(*x, t)));
             given.extend(&middle[xs..]);
-            given.extend([of_state, part(here, 0, state, back.width - state)]);
+            let of_results = here.shape().size() - state;
+            given.extend([of_state, part(here, 0, state, of_results)]);
             let found = back.step.again(tape, &given);
             of_state = part(found, 0, 0, state);
             of_elements.push(part(found, 0, state, element));

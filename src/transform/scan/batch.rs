@@ -5,7 +5,7 @@
 
 use super::back::{Back, ScanBack};
 use super::step::{Body, Scan};
-use super::{Recording, joined, part};
+use super::{Recording, part};
 use crate::element::with_float;
 use crate::shape::Shape;
 use crate::tape::{AnyVar, Batch, Called, Op, Placeholder, TapeRef, Var};
@@ -31,11 +31,10 @@ pub(super) fn forward(body: &Body, batch: &Batch<'_>) -> Option<AnyVar> {
     let given = recording.state.iter().chain(&recording.element);
     let given = given.chain(&batch.inputs[xs..]).enumerate();
     let given = given.map(|(k, &v)| (v, k < states || batch.differs(k)));
-    let row = for_all(tape, size, given, |one| body.step.again(tape, one));
-    let blocks = layout.blocks();
-    let row = by_block(row, &blocks);
-    let rows = recording.finish(&state, sequence, layout.steps, row, None);
-    Some(by_example(rows, size, &blocks))
+    let parts = |one: &[AnyVar]| body.step.parts_again(tape, one, &body.parts);
+    let parts = for_all(tape, size, given, parts);
+    let rows = recording.finish(&state, sequence, layout.steps, &parts, None);
+    Some(by_example(rows, size, &layout.blocks))
 }
 
 /// The cotangents of each example, in the order of those of one.
@@ -47,14 +46,15 @@ pub(super) fn backward(back: &Back, batch: &Batch<'_>) -> Option<AnyVar> {
     }
     // States are computed from all that differs; where rows do not differ, only the cotangent does.
     let of_states = batch.differs(0);
-    let rows = match of_states {
-        true => in_rows(batch.inputs[0], &layout.blocks()),
-        false => batch.inputs[0],
+    let (rows, of_rows) = match of_states {
+        true => (
+            in_rows(batch.inputs[0], &layout.blocks),
+            wide(&layout.blocks, size),
+        ),
+        false => (batch.inputs[0], layout.blocks.clone()),
     };
     let last = batch.len() - 1;
-    let [state, element, outside] = back.sizes;
-    let of_step = [state, back.width - state];
-    let cotangent = in_rows(batch.whole(last), &of_step);
+    let cotangent = in_rows(batch.whole(last), &back.of_cotangent);
     let (states, xs) = (layout.before(1), layout.before(2));
     let middle: Vec<(AnyVar, bool)> = (1..last)
         .map(|k| match k - 1 {
@@ -74,22 +74,27 @@ pub(super) fn backward(back: &Back, batch: &Batch<'_>) -> Option<AnyVar> {
         };
         own[kind].push(tape.placeholder(&Placeholder::Step, v.dtype(), &shape));
     }
-    let cotangents = of_step.map(|width| {
-        let shape = Shape::from([size * width]);
+    // The state has as many parts as inputs.
+    let of_step = back.of_cotangent.split_at(states);
+    let cotangents = [of_step.0, of_step.1].map(|blocks| {
+        let shape = Shape::from([size * blocks.iter().sum::<usize>()]);
         tape.placeholder(&Placeholder::Step, cotangent.dtype(), &shape)
     });
     let given = own.iter().flatten().zip(&middle);
     let given = given.map(|(&own, &(_, differs))| (own, differs));
-    let of_row = cotangents.iter().zip(of_step);
-    let of_row = of_row.map(|(&v, width)| (reshaped(v, &Shape::from([size, width])), true));
+    let of_row = cotangents.iter().zip([of_step.0, of_step.1]);
+    let of_row = of_row.map(|(&v, blocks)| {
+        let row = reshaped(v, &v.shape().with_inserted(0, 1));
+        let each = by_example(row, size, blocks);
+        (reshaped(each, &each.shape().without(1)), true)
+    });
     let given: Vec<(AnyVar, bool)> = given.chain(of_row).collect();
-    let found = for_all(tape, size, given, |one| back.step.again(tape, one));
-    let output = by_block(found, &back.sizes);
-    let sizes = back.sizes.map(|width| size * width);
-    let of_loop = (layout.steps, sizes, rows.shape()[1]);
-    let (back, more) = Back::since(tape, before, own, cotangents, output, of_loop);
+    let parts = |one: &[AnyVar]| back.step.parts_again(tape, one, &back.parts);
+    let found = for_all(tape, size, given, parts);
+    let blocks = back.blocks.each_ref().map(|blocks| wide(blocks, size));
+    let of_loop = (layout.steps, [of_rows, wide(&back.of_cotangent, size)]);
+    let (all, more) = Back::since(tape, before, own, cotangents, (&found, blocks), of_loop);
 
-    let steps = back.layout.steps;
     let middle = middle.into_iter().map(|(v, _)| v);
     let inputs: Vec<AnyVar> = [rows]
         .into_iter()
@@ -97,13 +102,16 @@ pub(super) fn backward(back: &Back, batch: &Batch<'_>) -> Option<AnyVar> {
         .chain(more)
         .chain([cotangent])
         .collect();
-    let all = tape.record(ScanBack(Arc::new(back)), &inputs);
+    let all = tape.record(ScanBack(Arc::new(all)), &inputs);
     let mut at = 0;
-    let parts = [(1, state), (steps, element), (1, outside)].map(|(rows, width)| {
+    let rows = [1, layout.steps, 1];
+    let parts = [0, 1, 2].map(|kind| {
+        let (rows, blocks) = (rows[kind], &back.blocks[kind]);
+        let width: usize = blocks.iter().sum();
         let count = rows * size * width;
         let part = reshaped(part(all, 0, at, count), &Shape::from([rows, size * width]));
         at += count;
-        let part = by_example(part, size, &[width]);
+        let part = by_example(part, size, blocks);
         reshaped(part, &Shape::from([size, rows * width]))
     });
     Some(concat(&parts, 1))
@@ -140,10 +148,9 @@ fn steps_first(batch: &Batch<'_>, k: usize) -> AnyVar {
     }
 }
 
-/// A row for all examples, of those for each: `[examples, width]`.
-#[track_caller]
-fn by_block(each: AnyVar, blocks: &[usize]) -> AnyVar {
-    joined(&apart(each, 1, blocks))
+/// The sizes of blocks of all examples.
+fn wide(blocks: &[usize], size: usize) -> Vec<usize> {
+    blocks.iter().map(|width| size * width).collect()
 }
 
 /// Rows for all examples, `[rows, ..]`, of those for each: `[examples, rows, width]`.
@@ -165,8 +172,10 @@ fn in_rows(each: AnyVar, blocks: &[usize]) -> AnyVar {
 #[track_caller]
 fn by_example(all: AnyVar, size: usize, blocks: &[usize]) -> AnyVar {
     let rows = all.shape()[0];
-    let wide: Vec<usize> = blocks.iter().map(|width| size * width).collect();
-    let blocks: Vec<AnyVar> = apart(all, 1, &wide)
+    if blocks.is_empty() {
+        return reshaped(all, &Shape::from([size, rows, 0]));
+    }
+    let blocks: Vec<AnyVar> = apart(all, 1, &wide(blocks, size))
         .into_iter()
         .zip(blocks)
         .map(|(block, &width)| reshaped(block, &Shape::from([rows, size, width])))

@@ -13,7 +13,9 @@ use std::sync::Arc;
 pub(super) struct Layout {
     /// Types and shapes of what a step reads: the state, the element of the sequence, and what comes from outside.
     pub described: [Vec<(Dtype, Shape)>; 3],
-    /// Elements of a row of the result: new state and results of a step one after another.
+    /// Elements of each part of a row of the result: of the new state and of results one after another.
+    pub blocks: Vec<usize>,
+    /// Elements of a row.
     pub width: usize,
     pub steps: usize,
 }
@@ -40,7 +42,7 @@ impl Elements {
 }
 
 impl Layout {
-    pub fn new(variables: [&[AnyVar]; 3], width: usize, steps: usize) -> Self {
+    pub fn new(variables: [&[AnyVar]; 3], blocks: Vec<usize>, steps: usize) -> Self {
         let described = variables.map(|all| {
             all.iter()
                 .map(|v| (v.dtype(), v.shape()))
@@ -48,7 +50,8 @@ impl Layout {
         });
         Layout {
             described,
-            width,
+            width: blocks.iter().sum(),
+            blocks,
             steps,
         }
     }
@@ -60,18 +63,11 @@ impl Layout {
         [0, 1, 2].map(|kind| self.described[kind].iter().map(stand).collect())
     }
 
-    /// The number of elements of all parts of a kind.
-    pub fn size(&self, kind: usize) -> usize {
-        let floats = self.described[kind]
-            .iter()
-            .filter(|(dtype, _)| dtype.is_float());
-        floats.map(|(_, shape)| shape.size()).sum()
-    }
-
-    /// The sizes of the parts of a row: of each part of the state, and of all results.
-    pub fn blocks(&self) -> Vec<usize> {
-        let state = self.described[0].iter().map(|(_, shape)| shape.size());
-        state.chain([self.width - self.size(0)]).collect()
+    /// The number of elements of each part of a kind that has derivatives.
+    pub fn sizes(&self, kind: usize) -> Vec<usize> {
+        let described = self.described[kind].iter();
+        let floats = described.filter(|(dtype, _)| dtype.is_float());
+        floats.map(|(_, shape)| shape.size()).collect()
     }
 
     /// How many inputs there are before those of a kind.

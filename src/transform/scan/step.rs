@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub(super) struct Body {
     /// From the state, the element of the sequence, and what is read from outside, to new state and results one after another.
     pub step: Recorded,
+    /// The nodes that a row is joined of.
+    pub parts: Vec<u32>,
     pub layout: Layout,
     /// Which of the nodes that stand for inputs is the key of random numbers, if any are drawn.
     pub key: Option<u32>,
@@ -26,10 +28,11 @@ impl Body {
         tape: TapeRef,
         span: Span,
         standing: [&[AnyVar]; 3],
-        row: AnyVar,
+        (parts, row): (&[AnyVar], AnyVar),
         (steps, key): (usize, Option<AnyVar>),
     ) -> Self {
-        let layout = Layout::new(standing, row.shape().size(), steps);
+        let blocks = parts.iter().map(|part| part.shape().size());
+        let layout = Layout::new(standing, blocks.collect(), steps);
         let step = Recorded {
             span,
             standing: standing.into_iter().flatten().map(|v| v.index).collect(),
@@ -38,6 +41,7 @@ impl Body {
         let forward = step.compiled(tape);
         Body {
             step,
+            parts: parts.iter().map(|part| part.index).collect(),
             layout,
             key: key.map(|key| key.index),
             forward,
