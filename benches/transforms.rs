@@ -153,6 +153,19 @@ fn of_the_network() {
             black_box(tape.run(examples(x, y).squares().weighted_sum(weights)));
         })
     };
+    // The same of the numbers themselves, of each example, as a user may write it who does not know of the factors.
+    let squares_of_whole = || {
+        run(&|tape, x, y| {
+            let square = |(_, g): (&str, wengert::AnyVar)| {
+                let g = g.typed::<f32>();
+                let axes: Vec<isize> = (1..g.rank() as isize).collect();
+                g.square().sum_axes(&axes)
+            };
+            let whole = examples(x, y).whole();
+            let total = whole.iter().map(square).reduce(|a, b| a + b);
+            black_box(tape.run(total.expect("parameters")));
+        })
+    };
     let (a, b) = race(function, forward);
     report("mlp: jvp beside the function", a, b, 2.5);
     let (a, b) = race(reverse, second);
@@ -166,6 +179,7 @@ fn of_the_network() {
         ("inner products with each other", &gram),
         ("sum of squares", &squares),
         ("each formed in turn", &each_in_turn),
+        ("sums of squares of the whole", &squares_of_whole),
         ("all written out", &whole),
     ] {
         let (a, b) = race(reverse, other);

@@ -18,10 +18,23 @@ pub(super) fn pack(operation: &str, variables: &[AnyVar]) -> Option<AnyVar> {
     if rest.is_empty() {
         return Some(*first);
     }
-    Some(with_float!(dtype, T => {
-        let parts: Vec<Var<T>> = variables.iter().map(|v| v.assume::<T>().flatten()).collect();
-        Var::concat(&parts, 0).erase()
-    }))
+    Some(joined(variables))
+}
+
+/// The elements of variables of one floating-point type, one after another.
+#[track_caller]
+pub(super) fn joined(variables: &[AnyVar]) -> AnyVar {
+    let flat = |v: &AnyVar| reshaped(*v, &Shape::from([v.shape().size()]));
+    concat(&variables.iter().map(flat).collect::<Vec<_>>(), 0)
+}
+
+/// Variables of one floating-point type, one after another along an axis.
+#[track_caller]
+pub(super) fn concat(variables: &[AnyVar], axis: isize) -> AnyVar {
+    with_float!(variables[0].dtype(), T => {
+        let parts: Vec<Var<T>> = variables.iter().map(|v| v.assume()).collect();
+        Var::concat(&parts, axis).erase()
+    })
 }
 
 /// The variables of these shapes out of what they were put together to.

@@ -5,12 +5,13 @@ mod batch;
 mod layout;
 mod step;
 
+use super::packed::joined;
 use super::vars::{Vars, arranged, flat};
 use super::vectorize::reshaped;
 use crate::element::{Element, with_float};
 use crate::op;
 use crate::shape::Shape;
-use crate::tape::{AnyVar, Outside, Placeholder, Span, TapeRef, Var, View};
+use crate::tape::{AnyVar, Outside, Placeholder, Span, TapeRef, View};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use step::{Body, Scan};
@@ -105,10 +106,6 @@ struct Recording {
 impl Recording {
     fn new(tape: TapeRef, state: &[AnyVar], xs: &[AnyVar]) -> Self {
         let before = tape.len();
-        let stand = |v: &AnyVar, skip: usize| {
-            let shape = Shape::from(&v.shape()[skip..]);
-            tape.placeholder(&Placeholder::Step, v.dtype(), &shape)
-        };
         Recording {
             tape,
             before,
@@ -147,6 +144,12 @@ impl Recording {
         let body = Body::new(tape, span, standing, (parts, row), (steps, key));
         tape.record(Scan(Arc::new(body)), &inputs)
     }
+}
+
+/// What stands for a variable in a step, or for what is behind its first axes.
+fn stand(v: &AnyVar, skip: usize) -> AnyVar {
+    let shape = Shape::from(&v.shape()[skip..]);
+    v.tape().placeholder(&Placeholder::Step, v.dtype(), &shape)
 }
 
 /// The number of steps.
@@ -208,15 +211,6 @@ pub(super) fn part(v: AnyVar, axis: usize, start: usize, count: usize) -> AnyVar
         step: 1,
     };
     v.tape().view(view, v, &v.shape().with_size(axis, count))
-}
-
-/// The elements of all variables one after another.
-#[track_caller]
-fn joined(variables: &[AnyVar]) -> AnyVar {
-    with_float!(variables[0].dtype(), T => {
-        let parts: Vec<Var<T>> = variables.iter().map(|v| v.assume::<T>().flatten()).collect();
-        Var::concat(&parts, 0).erase()
-    })
 }
 
 /// Zeros in the shape of a variable.

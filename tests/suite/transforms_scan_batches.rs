@@ -225,3 +225,26 @@ fn integers_and_no_results() {
         close("gradient", found, known).unwrap();
     }
 }
+
+/// A step may give back what it was given: the state, what is outside, a number.
+#[test]
+fn what_a_step_makes_need_not_be_computed() {
+    let tape = Tape::new();
+    let (start, w) = (tape.leaf(&points([3, 2], 1)), tape.leaf(&points([2], 2)));
+    let xs = tape.leaf(&points([3, 4, 2], 3));
+    let kept = |start: V, xs: V| scan(|h: V, _: V| (h, [] as [V; 0]), start, xs).0;
+    assert_eq!(kept(start, xs.at(0, 0)).value(), start.value());
+    let mapped = |(start, xs): (V, V)| kept(start, xs);
+    assert_eq!(vmap(mapped, (start, xs)).value(), start.value());
+    let slope = |(start, xs): (V, V)| gradient(|start| kept(start, xs).sum(), start);
+    assert_eq!(vmap(slope, (start, xs)).value(), Tensor::ones([3, 2]));
+    let given = |(start, xs): (V, V)| {
+        let one = start.tape().full([], 1.5);
+        scan(|h: V, x: V| (h + x * 0.0, [w.sum(), one]), start, xs).1[0] * w.sum()
+    };
+    let all = vmap(given, (start, xs));
+    let sum = w.value().iter().sum::<f64>();
+    close("outside", &all.value(), &Tensor::full([3, 4], sum * sum)).unwrap();
+    let known = Tensor::full([2], 24.0 * sum);
+    close("by it", &all.sum().gradient(w).value(), &known).unwrap();
+}

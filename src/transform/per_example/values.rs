@@ -31,6 +31,7 @@ impl ExampleGradientValues {
             examples,
         }
     }
+
     /// The number of examples.
     pub fn examples(&self) -> usize {
         self.examples

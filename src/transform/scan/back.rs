@@ -2,7 +2,7 @@
 
 use super::layout::{Layout, run};
 use super::step::Body;
-use super::{joined, part, zeros};
+use super::{part, zeros};
 use crate::element::{Dtype, Element, with_float};
 use crate::op::accumulate;
 use crate::program::{Compiled, Scratch};
@@ -11,6 +11,7 @@ use crate::tape::{
     AnyVar, Batch, Input, Operation, Output, Placeholder, Pullback, Reads, Span, TapeRef, same,
 };
 use crate::transform::gradient::pull_back_all;
+use crate::transform::packed::joined;
 use crate::transform::recorded::Recorded;
 use crate::transform::vectorize::reshaped;
 use std::sync::Arc;

@@ -5,11 +5,11 @@
 
 use super::back::{Back, ScanBack};
 use super::step::{Body, Scan};
-use super::{Recording, part};
-use crate::element::with_float;
+use super::{Recording, part, stand};
 use crate::shape::Shape;
-use crate::tape::{AnyVar, Batch, Called, Op, Placeholder, TapeRef, Var};
+use crate::tape::{AnyVar, Batch, Called, Op, Placeholder, TapeRef};
 use crate::transform::checkpoint::Checkpoint;
+use crate::transform::packed::concat;
 use crate::transform::recorded::Recorded;
 use crate::transform::vectorize::reshaped;
 use crate::transform::vmap::{for_all, moved};
@@ -68,11 +68,7 @@ pub(super) fn backward(back: &Back, batch: &Batch<'_>) -> Option<AnyVar> {
     let mut own = [Vec::new(), Vec::new(), Vec::new()];
     for (at, (v, _)) in middle.iter().enumerate() {
         let kind = usize::from(at >= states) + usize::from(at >= xs);
-        let shape = match kind {
-            1 => v.shape().without(0),
-            _ => v.shape(),
-        };
-        own[kind].push(tape.placeholder(&Placeholder::Step, v.dtype(), &shape));
+        own[kind].push(stand(v, usize::from(kind == 1)));
     }
     // The state has as many parts as inputs.
     let of_step = back.of_cotangent.split_at(states);
@@ -158,7 +154,7 @@ fn wide(blocks: &[usize], size: usize) -> Vec<usize> {
 fn in_rows(each: AnyVar, blocks: &[usize]) -> AnyVar {
     let shape = each.shape();
     let (size, rows) = (shape[0], shape[1]);
-    let blocks: Vec<AnyVar> = apart(moved(each, 0, 1), 2, blocks)
+    let blocks: Vec<AnyVar> = ranges(moved(each, 0, 1), 2, blocks)
         .into_iter()
         .map(|block| {
             let width = block.shape()[2];
@@ -175,7 +171,7 @@ fn by_example(all: AnyVar, size: usize, blocks: &[usize]) -> AnyVar {
     if blocks.is_empty() {
         return reshaped(all, &Shape::from([size, rows, 0]));
     }
-    let blocks: Vec<AnyVar> = apart(all, 1, &wide(blocks, size))
+    let blocks: Vec<AnyVar> = ranges(all, 1, &wide(blocks, size))
         .into_iter()
         .zip(blocks)
         .map(|(block, &width)| reshaped(block, &Shape::from([rows, size, width])))
@@ -184,22 +180,11 @@ fn by_example(all: AnyVar, size: usize, blocks: &[usize]) -> AnyVar {
 }
 
 /// Ranges along an axis, one after another.
-fn apart(v: AnyVar, axis: usize, widths: &[usize]) -> Vec<AnyVar> {
+fn ranges(v: AnyVar, axis: usize, widths: &[usize]) -> Vec<AnyVar> {
     let mut at = 0;
     let next = |&width: &usize| {
         at += width;
         part(v, axis, at - width, width)
     };
     widths.iter().map(next).collect()
-}
-
-#[track_caller]
-fn concat(parts: &[AnyVar], axis: isize) -> AnyVar {
-    if let [one] = parts {
-        return *one;
-    }
-    with_float!(parts[0].dtype(), T => {
-        let parts: Vec<Var<T>> = parts.iter().map(|v| v.assume()).collect();
-        Var::concat(&parts, axis).erase()
-    })
 }
