@@ -60,11 +60,12 @@ fn sigmoid<S: Number>(x: S, form: Form) -> S {
 fn function<S: Number>(x: &[S], lstm: &Lstm, form: Form) -> S {
     let (layers, extra) = x.split_at(EXTRA);
     let mut state = lstm.state.map(|s| s.map(|s| s.map(S::plain)));
+    let [mut forget, mut enter, mut leave, mut change] = [[S::zero(); B]; 4];
     let mut total = S::zero();
     for pair in lstm.text.windows(2) {
-        let mut input: [S; B] = std::array::from_fn(|i| extra[i] * pair[0][i]);
+        let first = std::array::from_fn(|i| extra[i] * pair[0][i]);
+        let mut input: &[S; B] = &first;
         for ([hidden, cell], p) in state.iter_mut().zip(layers.chunks_exact(LAYER)) {
-            let [mut forget, mut enter, mut leave, mut change] = [[S::zero(); B]; 4];
             for i in 0..B {
                 let gate = |x: S, gate: usize| x * p[gate * B + i] + p[(4 + gate) * B + i];
                 forget[i] = sigmoid(gate(input[i], 0), form);
@@ -83,7 +84,7 @@ fn function<S: Number>(x: &[S], lstm: &Lstm, form: Form) -> S {
             for i in 0..B {
                 hidden[i] = leave[i] * cell[i].tanh();
             }
-            input = *hidden;
+            input = hidden;
         }
         let output: [S; B] = std::array::from_fn(|i| input[i] * extra[B + i] + extra[2 * B + i]);
         let sum = match form {

@@ -494,9 +494,8 @@ impl<T: Real> Drop for Hold<T> {
 
 /// Asks for the memory of nodes that a sweep comes to after this one.
 #[inline(always)]
-fn ask_ahead<T>(node: &Node<T>) {
-    let at = std::ptr::from_ref(node).cast::<u8>();
-    ask_for(at.wrapping_sub(AHEAD), false);
+fn ask_ahead<T>(node: *const Node<T>) {
+    ask_for(node.cast::<u8>().wrapping_sub(AHEAD), false);
 }
 
 /// Goes back over pairs, from the node before `end` on, whose adjoint is given: to the first node, or one that is not a
@@ -505,48 +504,53 @@ fn ask_ahead<T>(node: &Node<T>) {
 fn back_pairs<T: Real, const L: usize>(
     nodes: &[Node<T>],
     first: usize,
-    mut end: usize,
+    end: usize,
     mut adjoint: [T; L],
     adjoints: &mut [[T; L]],
 ) -> (usize, [T; L]) {
-    assert!(end <= nodes.len() && nodes.len() == adjoints.len());
-    while end > first {
-        let k = end - 1;
-        // SAFETY: `end` only decreases from a value that was compared with the length.
-        let node = unsafe { nodes.get_unchecked(k) };
-        ask_ahead(node);
-        let (i, j) = (node.operands[0] as usize, node.operands[1] as usize);
-        if node.operands[0] >= WIDE {
+    assert!(0 < end && end <= nodes.len() && nodes.len() == adjoints.len());
+    let mut k = end - 1;
+    let mut at = &raw const nodes[k];
+    while k >= first {
+        // SAFETY: `at` is the place of node `k`, and `k` only decreases.
+        let node = unsafe { *at };
+        ask_ahead(at);
+        let [i, j] = node.operands.map(|operand| operand as usize);
+        // The operands of a pair come before it, and nothing else looks like that. (An entry of a wide node does, but a sweep comes
+        // to the node before.)
+        if i >= k {
             break;
         }
         let below = k - 1;
-        end = k;
+        at = at.wrapping_sub(1);
         // What the result does not depend on must not turn an infinite partial into a NaN.
-        if idle(adjoint) {
-            // SAFETY: `below < k`, in range.
-            adjoint = unsafe { *adjoints.get_unchecked(below) };
-            continue;
-        }
-        // SAFETY: the operands of a pair are earlier nodes, as was seen to when it was recorded, and so is `below`. (An entry of a
-        // wide node, to which only a stale scalar can lead, may also name that node, which is on the tape.)
-        unsafe {
-            *adjoints.get_unchecked_mut(k) = [T::zero(); L];
-            let at = adjoints.get_unchecked_mut(i);
-            give(at, adjoint, node.first);
-            let by_first = *at;
-            let at = adjoints.get_unchecked_mut(j);
-            give(at, adjoint, node.second);
-            let by_second = *at;
-            adjoint = if j == below {
-                by_second
-            } else if i == below {
+        if !idle(adjoint) {
+            // SAFETY: the operands of a pair are earlier nodes, as was seen to when it was recorded. (An entry of a wide node, to which
+            // only a stale scalar can lead, may also name that node, which is on the tape.)
+            let by_first = unsafe {
+                *adjoints.get_unchecked_mut(k) = [T::zero(); L];
+                let at = adjoints.get_unchecked_mut(i);
+                give(at, adjoint, node.first);
+                let by_first = *at;
+                let at = adjoints.get_unchecked_mut(j);
+                give(at, adjoint, node.second);
+                adjoint = *at;
                 by_first
-            } else {
-                *adjoints.get_unchecked(below)
             };
+            k = below;
+            if j == below {
+                continue;
+            }
+            adjoint = by_first;
+            if i == below {
+                continue;
+            }
         }
+        k = below;
+        // SAFETY: less than what was in range.
+        adjoint = unsafe { *adjoints.get_unchecked(below) };
     }
-    (end, adjoint)
+    (k + 1, adjoint)
 }
 
 /// Serves the operands of a wide node, which are in the entries before it; the index of the first of them.
