@@ -7,9 +7,9 @@ use crate::tape::Var;
 /// A gradient of each example that is a product `g[b, i, j] = u[b, i] v[b, j]`, where `i` and `j` each stand for some of the axes of a
 /// parameter.
 pub(super) struct Outer<T: Float> {
-    /// `u`, of shape `[batch, m]`.
+    /// `u`, of shape `[batch, m]`, or `[1, m]` if all examples share it.
     left: Var<T>,
-    /// `v`, of shape `[batch, n]`.
+    /// `v`, of shape `[batch, n]`, or `[1, n]`: not both are shared by several examples.
     right: Var<T>,
     /// The axes of the parameter along which `u` changes, then those of `v`.
     axes: Vec<isize>,
@@ -17,21 +17,17 @@ pub(super) struct Outer<T: Float> {
     sizes: Shape,
 }
 
-/// A row for each example.
-pub(super) fn rows<T: Float>(of: Var<T>, count: usize) -> Var<T> {
+/// A row for each example, or one for all.
+pub(super) fn rows<T: Float>(of: Var<T>) -> Var<T> {
     let shape = of.shape();
     let len = shape[1..].iter().product();
-    of.reshape([shape[0], len]).expand([count, len])
+    of.reshape([shape[0], len])
 }
 
 impl<T: Float> Outer<T> {
     /// Of factors of which at most one changes along each axis but the first, the axis of examples.
     pub(super) fn of([left, right]: [Var<T>; 2]) -> Self {
         let shapes = [left, right].map(|factor| factor.shape());
-        let count = match shapes[0][0] {
-            1 => shapes[1][0],
-            count => count,
-        };
         let rank = shapes[0].rank();
         // The axes along which the left factor does not change are those of the right one.
         let (of_left, of_right): (Vec<usize>, Vec<usize>) =
@@ -39,8 +35,8 @@ impl<T: Float> Outer<T> {
         let sizes = of_left.iter().map(|&axis| shapes[0][axis]);
         let sizes = sizes.chain(of_right.iter().map(|&axis| shapes[1][axis]));
         Outer {
-            left: rows(left, count),
-            right: rows(right, count),
+            left: rows(left),
+            right: rows(right),
             sizes: sizes.collect(),
             axes: of_left
                 .into_iter()
@@ -60,7 +56,9 @@ impl<T: Float> Outer<T> {
     /// `sum over b of weights[b] u[b, i] v[b, j]`, of the shape of the parameter.
     #[track_caller]
     pub(super) fn weighted_sum(&self, weights: Var<T>) -> Var<T> {
-        let sum = (self.left * weights.unsqueeze(1)).t().matmul(self.right);
+        let (examples, n) = (weights.shape()[0], self.right.shape()[1]);
+        let left = self.left * weights.unsqueeze(1);
+        let sum = left.t().matmul(self.right.expand([examples, n]));
         let at = |axis| self.axes.iter().position(|&a| a == axis);
         let order: Vec<isize> = (0..self.axes.len() as isize)
             .filter_map(at)

@@ -180,7 +180,7 @@ impl ExampleGradients {
         let each = self.each("gram").map(|(_, gradient)| match gradient {
             Gradient::Outer(outer) => outer.gram(),
             Gradient::Whole(g) => {
-                let rows = rows(g, self.examples);
+                let rows = rows(g);
                 rows.matmul(rows.t())
             }
         });
