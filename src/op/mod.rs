@@ -24,4 +24,4 @@ mod view;
 pub use arithmetic::Operand;
 pub(crate) use arithmetic::outer_factors;
 pub(crate) use random::keys;
-pub(crate) use rule::{Rule, accumulate, conform, seed, zeros_like};
+pub(crate) use rule::{Rule, accumulate, check_shape, conform, seed, zeros_like};

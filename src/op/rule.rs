@@ -115,6 +115,24 @@ pub(crate) fn conform(
     Some(sum.index)
 }
 
+/// Panics unless what a rule gave as the cotangent of `input` has the shape of that, or is zero: where nothing is broadcast.
+pub(crate) fn check_shape(of: AnyVar, share: AnyVar, (k, input): (usize, AnyVar)) {
+    let graph = of.tape.graph("gradient");
+    if share.tape == of.tape {
+        let (given, wanted) = (graph.node(share.index), graph.node(input.index));
+        let zero = matches!(given.op, Op::Fill(Any::F32(0.0)) | Op::Fill(Any::F64(0.0)));
+        if given.shape != wanted.shape && !zero {
+            misfit(
+                &graph,
+                of,
+                &format!("shape {}", given.shape),
+                k,
+                input.index,
+            );
+        }
+    }
+}
+
 /// Panics because a rule gave what cannot be a cotangent of its input.
 #[cold]
 #[inline(never)]

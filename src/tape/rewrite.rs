@@ -84,18 +84,17 @@ impl TapeRef {
         let mut graph = self.shared("transform", &[input]);
         let node = graph.node(input.index);
         let (shape, dtype) = (node.shape.clone(), node.dtype);
-        if let Some(number) = graph.filled(input.index) {
+        let mut index = input.index;
+        if let Some(number) = graph.filled(index) {
             // A number is read from its own node, not through a view.
             let shape = Shape::clone(&shape);
-            let index = with_dtype!(dtype, T => {
+            index = with_dtype!(dtype, T => {
                 let number = <T as crate::Element>::restore::<crate::element::Numbers>(number);
                 let number = number.expect("the type that was matched");
-                graph.given(&Tensor::<T>::full(shape, number), true)
+                graph.given(&Tensor::<T>::full(shape, number), false)
             });
-            graph.nodes[index as usize].tracked = true;
-            return self.var(index);
         }
-        let inputs = NodeInputs::one(input.index);
+        let inputs = NodeInputs::one(index);
         self.var(graph.push(Op::View(View::Alias), inputs, shape, dtype, true))
     }
 
@@ -255,6 +254,29 @@ impl Span {
             }
         }
         outside
+    }
+
+    /// A variable from outside, or one given within, by which an output has a derivative. What is only differentiated by within is none.
+    pub fn derived_from(&self, tape: TapeRef, output: AnyVar) -> Option<AnyVar> {
+        let graph = tape.graph("span");
+        let mut open = vec![output.index];
+        let mut seen = std::collections::HashSet::new();
+        while let Some(index) = open.pop() {
+            let node = graph.node(index);
+            if !node.tracked || !seen.insert(index) {
+                continue;
+            }
+            if index < self.first || is_given(&node.op) {
+                return Some(tape.var(index));
+            }
+            let leads = |k: usize| match &node.op {
+                Op::Call(operation) => operation.is_differentiable(k),
+                _ => true,
+            };
+            let inputs = node.inputs.iter().enumerate();
+            open.extend(inputs.filter(|&(k, _)| leads(k)).map(|(_, &input)| input));
+        }
+        None
     }
 
     /// Nothing is kept for a backward pass through these nodes: they will be recorded again for it.

@@ -6,6 +6,7 @@ use super::forward::assert_same_tape;
 use super::packed::{pack, parts, shapes_of};
 use super::vars::{Vars, arranged, flat};
 use crate::element::{Dtype, Float};
+use crate::op;
 use crate::shape::Shape;
 use crate::tape::{
     AnyVar, Batch, Binary, Input, Operation, Output, Pullback, Reads, Span, TapeRef, UserRule, Var,
@@ -54,13 +55,7 @@ pub fn custom_vjp<X: Vars + 'static, Y: Vars + 'static>(
     let Some(output) = pack("custom_vjp", &several) else {
         return outputs;
     };
-    if tape.graph("custom_vjp").node(output.index).tracked {
-        let outside = Span::since(tape, before).outside(tape, &own, &[output]);
-        let read = outside
-            .leaves
-            .first()
-            .or(outside.tracked.first())
-            .unwrap_or(&output);
+    if let Some(read) = Span::since(tape, before).derived_from(tape, output) {
         panic!(
             "custom_vjp: the function reads {read:?} from outside, whose gradient the rule does not give: make it an input"
         );
@@ -129,6 +124,11 @@ impl Operation for Ruled {
             self.inputs,
             pullback.output
         );
+        for (k, (&share, &input)) in found.iter().zip(inputs).enumerate() {
+            if input.dtype().is_float() {
+                op::check_shape(pullback.output, share, (k, input));
+            }
+        }
         Some(found.into_iter().map(Some).chain([None]).collect())
     }
 

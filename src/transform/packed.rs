@@ -28,6 +28,12 @@ pub(super) fn joined(variables: &[AnyVar]) -> AnyVar {
     concat(&variables.iter().map(flat).collect::<Vec<_>>(), 0)
 }
 
+/// A variable of a floating-point type in another.
+#[track_caller]
+pub(super) fn in_type(v: AnyVar, dtype: Dtype) -> AnyVar {
+    with_float!(v.dtype(), T => with_float!(dtype, U => v.assume::<T>().cast::<U>().erase()))
+}
+
 /// Variables of one floating-point type, one after another along an axis.
 #[track_caller]
 pub(super) fn concat(variables: &[AnyVar], axis: isize) -> AnyVar {

@@ -55,6 +55,10 @@ use step::{Body, Scan};
 /// assert_eq!(last.gradient(rows).value(), Tensor::from([[0.125, 0.25], [0.5, 1.0]]));
 /// ```
 ///
+/// # Derivative
+/// That of the steps one after another. Cotangents are carried from step to step in the type of the states, also those of what a step
+/// reads that is of another floating-point type.
+///
 /// # Panics
 /// If the inputs of the sequence have no axis, or first axes of different sizes; if a step changes the shape of the state; if states
 /// and results are not of one floating-point type; if it asks for the value of what depends on the state or the sequence.

@@ -4,7 +4,10 @@ use super::panic::caught;
 use super::transforms::close;
 use std::cell::RefCell;
 use std::rc::Rc;
-use wengert::transform::{Vmap, custom_operation, custom_vjp, gradient, jacobian, jvp, vmap};
+use wengert::transform::{
+    Vmap, custom_operation, custom_vjp, gradient, hessian, hvp, jacobian, jvp, value_and_gradient,
+    vjp, vmap,
+};
 use wengert::{AnyVar, Dtype, Input, Operation, Output, Pullback, Shape, Tape, Tensor, Var, rng};
 
 #[test]
@@ -62,6 +65,91 @@ fn a_rule_that_does_not_fit_is_named() {
             .starts_with("custom_vjp: the function reads %0 = leaf: f32[2] (")
     );
     assert_eq!((x * x).sum().gradient(x).value(), Tensor::from([2.0, -4.0]));
+}
+
+#[test]
+fn a_function_with_a_rule_takes_derivatives_within() {
+    type V = Var<f64>;
+    let cube = |v: V| v * v * v;
+    let sum = |v: V| cube(v).sum();
+    // Each is 3 x^2, whose derivative is 6 x; the rule says 60 x.
+    let within: [&dyn Fn(V) -> V; 8] = [
+        &|x| gradient(sum, x),
+        &|x| vjp(cube, x).1(x * 0.0 + 1.0),
+        &|x| jvp(cube, x, x * 0.0 + 1.0).1,
+        &|x| hvp(|x: V| (x * sum(x)).sum() / 4.0, x, x * 0.0 + 1.0),
+        &|x| jacobian(cube, x).sum_axes(1),
+        &|x| hessian(sum, x).sum_axes(1) * x / 2.0,
+        &|x| value_and_gradient(sum, x).0 * 3.0 / x,
+        &|x| vmap(|x: V| gradient(sum, x), x.unsqueeze(0)).squeeze(0),
+    ];
+    let tape = Tape::new();
+    for (k, f) in within.into_iter().enumerate() {
+        for x in [
+            tape.leaf(&Tensor::from([0.5])),
+            tape.constant(&Tensor::from([0.5])),
+            tape.full([1], 0.5),
+        ] {
+            let ruled = |x: V| custom_vjp(f, |x, _, ct: V| ct * x * 60.0, x);
+            assert!((ruled(x).value()[[0]] - 0.75).abs() < 1e-12, "{k}");
+            let slope = gradient(|x: V| ruled(x).sum(), x);
+            assert_eq!(slope.value(), Tensor::from([30.0]), "{k}");
+            let each = vmap(|x: V| gradient(|x: V| ruled(x).sum(), x), x.expand([3, 1]));
+            assert_eq!(each.value(), Tensor::from([[30.0]; 3]), "{k}");
+        }
+    }
+    // What is read from outside is found behind such a derivative, and what does not lead on is none of it.
+    let (x, w) = (
+        tape.leaf(&Tensor::from([0.5])),
+        tape.leaf(&Tensor::from([2.0])),
+    );
+    let panic = caught(|| {
+        custom_vjp(
+            |x: V| gradient(|v: V| (v * v * w).sum(), x),
+            |_, _, ct| ct,
+            x,
+        )
+    });
+    assert!(
+        panic
+            .message
+            .starts_with(&format!("custom_vjp: the function reads {w:?}")),
+        "{}",
+        panic.message
+    );
+    let f = |x: V| gradient(|v: V| (v * v * w.stop_gradient()).sum(), x);
+    let y = custom_vjp(f, |_, _, ct| ct, x);
+    assert_eq!(y.value(), Tensor::from([2.0]));
+}
+
+#[test]
+fn cotangents_of_closures_are_not_broadcast() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::from([1.0, 2.0, 3.0]));
+    let rules: [(&str, fn(Var) -> Var); 4] = [
+        ("[]", |ct| ct.sum()),
+        ("[1]", |ct| ct.slice(0, ..1)),
+        ("[1, 3]", |ct| ct.unsqueeze(0)),
+        ("[2, 3]", |ct| ct.expand([2, 3])),
+    ];
+    for (shape, rule) in rules {
+        let of_function = custom_vjp(|x: Var| x.sin(), move |_, _, ct| rule(ct), x);
+        let of_operation = custom_operation(
+            "sine",
+            [3],
+            |x: Tensor| Ok(x.map(f32::sin)),
+            move |_, _, ct| rule(ct),
+            x,
+        );
+        for y in [of_function, of_operation] {
+            let panic = caught(|| y.sum().gradient(x));
+            let said = format!("gave shape {shape} as the cotangent of input 0, which is f32[3]");
+            assert!(panic.message.contains(&said), "{}", panic.message);
+        }
+    }
+    // A zero is no cotangent at all.
+    let y = custom_vjp(|x: Var| x.sin(), |x, _, _| x.tape().number(0.0), x);
+    assert_eq!(y.sum().gradient(x).value(), Tensor::from([0.0; 3]));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::panic::caught;
 use super::transforms::close;
 use wengert::transform::{gradient, hvp, jvp, scan, vmap};
-use wengert::{Layer, Linear, Tape, Tensor, Var, rng};
+use wengert::{Float, Layer, Linear, Tape, Tensor, Var, rng};
 
 type V = Var<f64>;
 
@@ -129,4 +129,80 @@ fn what_does_not_fit_is_said_at_the_line() {
         "{}",
         panic.message
     );
+}
+
+/// A step that reads numbers of other types than its state: a sequence and two variables from outside.
+#[test]
+fn what_a_step_reads_may_be_of_another_type() {
+    fn check<T: Float, U: Float>(tolerance: f64) {
+        let tape = Tape::new();
+        let x = Tensor::from([0.5, -1.0, 0.25]);
+        let xs = tape.leaf(&x.cast::<U>());
+        let w = tape.leaf(&Tensor::from(0.5).cast::<T>());
+        let v = tape.leaf(&Tensor::from(0.75).cast::<U>());
+        let c = tape.constant(&Tensor::from(1.5).cast::<U>());
+        let step = |s: Var<T>, x: Var<U>| {
+            let read = (x * v + x.square() * c).cast::<T>();
+            (s * w * read.cos() + read, s * read)
+        };
+        let start = tape.leaf(&Tensor::from(0.125).cast::<T>());
+        let written_out = |xs: Var<U>, w: Var<T>, v: Var<U>| {
+            let step = |s: Var<T>, x: Var<U>| {
+                let read = (x * v + x.square() * c).cast::<T>();
+                (s * w * read.cos() + read, s * read)
+            };
+            (0..3).fold((start, w * T::ZERO), |(s, sum), t| {
+                let (s, y) = step(s, xs.at(0, t));
+                (s, sum + y)
+            })
+        };
+        let (last, all) = scan(step, start, xs);
+        let (expected, sum) = written_out(xs, w, v);
+        let close = |a: Tensor<f64>, b: Tensor<f64>| {
+            assert!(a.all_close(&b, tolerance, tolerance), "{a} {b}")
+        };
+        let [a, b] = [last * T::ONE + all.sum(), expected + sum].map(|y| y.tanh());
+        close(a.value().cast(), b.value().cast());
+        // First derivatives by all, second ones, and those forward.
+        let wide = |y: Var<T>| {
+            let (dw, dv, dx) = (y.gradient(w), y.gradient(v), y.gradient(xs));
+            let total = dw.cast::<f64>() + dv.cast::<f64>() + dx.cast::<f64>().square().sum();
+            let second = [
+                total.gradient(w).cast::<f64>(),
+                total.gradient(v).cast(),
+                total.gradient(xs).cast::<f64>().sum(),
+            ];
+            [dw.cast::<f64>(), dv.cast(), dx.cast::<f64>().sum()]
+                .into_iter()
+                .chain(second)
+                .collect::<Vec<_>>()
+        };
+        for (a, b) in wide(a).into_iter().zip(wide(b)) {
+            close(a.value(), b.value());
+        }
+        let along = |f: &dyn Fn(Var<U>) -> Var<T>| jvp(f, xs, xs.square()).1;
+        let a = along(&|xs| scan(step, start, xs).0);
+        let b = along(&|xs| written_out(xs, w, v).0);
+        close(a.value().cast(), b.value().cast());
+        // A loop for each example of a batch.
+        let batch = tape.leaf(&Tensor::from([[0.5, -1.0, 0.25], [0.125, 0.5, 1.0]]).cast::<U>());
+        let a = vmap(
+            |xs: Var<U>| gradient(|xs| scan(step, start, xs).0, xs),
+            batch,
+        );
+        let b = vmap(
+            |xs: Var<U>| gradient(|xs| written_out(xs, w, v).0, xs),
+            batch,
+        );
+        close(a.value().cast(), b.value().cast());
+        let a = vmap(|xs: Var<U>| scan(step, start, xs).0, batch).sum();
+        let b = vmap(|xs: Var<U>| written_out(xs, w, v).0, batch).sum();
+        close(a.gradient(v).value().cast(), b.gradient(v).value().cast());
+        close(
+            a.gradient(batch).value().cast(),
+            b.gradient(batch).value().cast(),
+        );
+    }
+    check::<f64, f32>(1e-6);
+    check::<f32, f64>(2e-6);
 }

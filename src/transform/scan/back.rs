@@ -11,7 +11,7 @@ use crate::tape::{
     AnyVar, Batch, Input, Operation, Output, Placeholder, Pullback, Reads, Span, TapeRef, same,
 };
 use crate::transform::gradient::pull_back_all;
-use crate::transform::packed::joined;
+use crate::transform::packed::{in_type, joined};
 use crate::transform::recorded::Recorded;
 use crate::transform::vectorize::reshaped;
 use std::sync::Arc;
@@ -58,10 +58,11 @@ impl Back {
         let found = tape.drawing(key, WITHOUT, || {
             pull_back_all(&[(row, joined(&cotangents))], &wrt)
         });
+        // What a step reads may be of another type than the states.
         let found: Vec<AnyVar> = wrt
             .iter()
             .zip(found)
-            .map(|(x, ct)| ct.unwrap_or_else(|| zeros(*x)))
+            .map(|(x, ct)| in_type(ct.unwrap_or_else(|| zeros(*x)), row.dtype()))
             .collect();
         let of_loop = (
             layout.steps,
@@ -137,7 +138,8 @@ pub(super) fn apart(layout: &Layout, all: AnyVar) -> Vec<Option<AnyVar>> {
             } else {
                 shape.clone()
             };
-            found.push(Some(reshaped(part(block, 1, column, size), &shape)));
+            let found_here = reshaped(part(block, 1, column, size), &shape);
+            found.push(Some(in_type(found_here, *dtype)));
             column += size;
         }
     }
