@@ -79,7 +79,8 @@ impl Schedule {
     pub fn new(steps: usize, places: usize) -> Self {
         assert!(places > 0, "Schedule: the initial state needs a place");
         Schedule {
-            places,
+            // More than there are states would be of no use.
+            places: places.min(steps.max(1)),
             kept: Vec::new(),
             at: Some(0),
             end: steps,
@@ -105,8 +106,9 @@ impl Schedule {
 
 /// `(c + r)! / (c! r!)`, or a large number.
 fn reach(c: usize, r: usize) -> u128 {
-    (1..=c).fold(1, |b: u128, i| {
-        (b * (r + i) as u128 / i as u128).min(u128::from(u64::MAX))
+    let (fewer, more) = (c.min(r) as u128, c.max(r) as u128);
+    (1..=fewer).fold(1, |b: u128, i| {
+        (b * (more + i) / i).min(u128::from(u64::MAX))
     })
 }
 

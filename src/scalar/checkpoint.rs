@@ -37,8 +37,8 @@ pub struct LoopGradient<T> {
 /// one and a tape of one step.
 ///
 /// `step(k, state, parameters, next)` writes the state after step `k`; it must do the same each time it is called. The
-/// result has the same bits as that of the plain loop on one tape. A step is run at most `r + 1` times, where `r` is the
-/// smallest number with `(c + r)! / (c! r!) >= n`, for `n` steps and `c` states kept, the initial one among them.
+/// result has the same bits as that of the plain loop on one tape. A step is run at most `r + 2` times, once of these to find the value,
+/// where `r` is the smallest number with `(c + r)! / (c! r!) >= n`, for `n` steps and `c` states kept, the initial one among them.
 ///
 /// # Panics
 /// If `step` or `finish` use scalars of another tape.
@@ -71,6 +71,8 @@ pub fn checkpointed<T: Real>(
     step: impl Fn(usize, &[Scalar<T>], &[Scalar<T>], &mut [Scalar<T>]),
     finish: impl FnOnce(&[Scalar<T>], &[Scalar<T>]) -> Scalar<T>,
 ) -> LoopGradient<T> {
+    // More than there are states would be of no use.
+    let snapshots = snapshots.min(steps);
     let mut run = Run {
         tape: Tape::new(),
         parameters,

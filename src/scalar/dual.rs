@@ -19,10 +19,16 @@ use super::number::names::*;
 /// let [x, y] = Dual::variables([3.0_f64, 4.0]);
 /// assert_eq!(x.hypot(y).tangents(), [0.6, 0.8]);
 /// ```
+///
+/// What a tangent is a derivative by is not written down. A number of another [`derivative`](super::derivative) that is being taken is
+/// a constant to an inner one, and enters it as `Dual::constant(x.value())`; where the derivative of an inner derivative is
+/// wanted, types are nested: `Dual<Dual<f64>>`. In builds with debug assertions numbers of two calls of `derivative` or `jvp` that
+/// meet panic; in others their tangents would be added.
 #[derive(Clone, Copy)]
 pub struct Dual<T, const N: usize = 1> {
     value: T,
     tangents: [T; N],
+    origin: Origin,
 }
 
 impl<T: Real> Dual<T> {
@@ -34,10 +40,7 @@ impl<T: Real> Dual<T> {
     /// ```
     #[inline]
     pub fn variable(value: T) -> Self {
-        Dual {
-            value,
-            tangents: [T::one()],
-        }
+        Dual::new(value, [T::one()])
     }
 
     /// The derivative.
@@ -62,7 +65,24 @@ impl<T: Real, const N: usize> Dual<T, N> {
     /// ```
     #[inline]
     pub fn new(value: T, tangents: [T; N]) -> Self {
-        Dual { value, tangents }
+        Dual::of(value, tangents, Origin::NONE)
+    }
+
+    #[inline(always)]
+    pub(super) fn of(value: T, tangents: [T; N], origin: Origin) -> Self {
+        Dual {
+            value,
+            tangents,
+            origin,
+        }
+    }
+
+    /// Panics if it is a number of another call than `origin`.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn own(self, operation: &str, origin: Origin) -> Self {
+        origin.with(operation, self.origin);
+        self
     }
 
     /// A number whose derivatives are 0.
@@ -73,10 +93,7 @@ impl<T: Real, const N: usize> Dual<T, N> {
     /// ```
     #[inline]
     pub fn constant(value: T) -> Self {
-        Dual {
-            value,
-            tangents: [T::zero(); N],
-        }
+        Dual::new(value, [T::zero(); N])
     }
 
     /// Numbers that are each the variable of one direction.
@@ -133,6 +150,45 @@ impl<T: Real, const N: usize> Dual<T, N> {
     }
 }
 
+/// Which call of [`derivative`](super::derivative) or [`jvp`](super::jvp) a number belongs to, in builds with debug assertions.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Origin(#[cfg(debug_assertions)] u32);
+
+impl Origin {
+    /// No call: constants, and numbers that are made one by one.
+    pub(super) const NONE: Origin = Origin(
+        #[cfg(debug_assertions)]
+        0,
+    );
+
+    /// Another one than before.
+    #[inline]
+    pub(super) fn fresh() -> Self {
+        #[cfg(debug_assertions)]
+        {
+            use std::sync::atomic::{AtomicU32, Ordering};
+            static NEXT: AtomicU32 = AtomicU32::new(1);
+            Origin(NEXT.fetch_add(1, Ordering::Relaxed).max(1))
+        }
+        #[cfg(not(debug_assertions))]
+        Origin()
+    }
+
+    /// That of a result of two numbers.
+    #[inline(always)]
+    #[track_caller]
+    fn with(self, operation: &str, other: Self) -> Self {
+        if self == Origin::NONE || self == other {
+            return other;
+        }
+        assert!(
+            other == Origin::NONE,
+            "{operation}: numbers of two derivatives that are being taken; what is constant to one of them enters by its value"
+        );
+        self
+    }
+}
+
 /// A tangent times a partial derivative, 0 if there is no tangent.
 #[inline(always)]
 fn times<T: Real>(tangent: T, partial: T) -> T {
@@ -160,21 +216,25 @@ impl<T: Real, const N: usize> Number for Dual<T, N> {
     }
     #[inline(always)]
     fn unary(self, _: Unary, value: T, partial: T) -> Self {
-        let tangents = if partial.is_finite() {
+        let origin = self.origin;
+        // Of numbers that have derivatives themselves, these may be infinite where the value is not.
+        let tangents = if T::LEVEL == 0 && partial.is_finite() {
             self.tangents.map(|t| t * partial)
         } else {
             self.tangents.map(|t| times(t, partial))
         };
-        Dual { value, tangents }
+        Dual::of(value, tangents, origin)
     }
     #[inline(always)]
-    fn binary(_: Binary, value: T, (a, da): (Self, T), (b, db): (Self, T)) -> Self {
-        let tangents = if da.is_finite() && db.is_finite() {
+    #[track_caller]
+    fn binary(function: Binary, value: T, (a, da): (Self, T), (b, db): (Self, T)) -> Self {
+        let origin = a.origin.with(function.name(), b.origin);
+        let tangents = if T::LEVEL == 0 && da.is_finite() && db.is_finite() {
             std::array::from_fn(|i| a.tangents[i] * da + b.tangents[i] * db)
         } else {
             std::array::from_fn(|i| times(a.tangents[i], da) + times(b.tangents[i], db))
         };
-        Dual { value, tangents }
+        Dual::of(value, tangents, origin)
     }
     #[inline(always)]
     fn binary_left(_: Binary, value: T, (a, da): (Self, T), _: T) -> Self {
@@ -185,15 +245,28 @@ impl<T: Real, const N: usize> Number for Dual<T, N> {
         b.unary(Unary::Neg, value, db)
     }
     #[inline]
+    #[track_caller]
     fn wide(value: T, n: usize, term: impl Fn(usize) -> (Self, T)) -> Self {
+        Self::wide_named("custom", value, n, term)
+    }
+    #[inline]
+    #[track_caller]
+    fn wide_named(
+        operation: &'static str,
+        value: T,
+        n: usize,
+        term: impl Fn(usize) -> (Self, T),
+    ) -> Self {
         let mut tangents = [T::zero(); N];
+        let mut origin = Origin::NONE;
         for i in 0..n {
             let (x, partial) = term(i);
+            origin = origin.with(operation, x.origin);
             for (sum, &t) in tangents.iter_mut().zip(&x.tangents) {
                 *sum += times(t, partial);
             }
         }
-        Dual { value, tangents }
+        Dual::of(value, tangents, origin)
     }
 }
 

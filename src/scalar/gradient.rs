@@ -1,7 +1,7 @@
 //! Derivatives of first order of a function given as a closure.
 
 use super::active::Scalar;
-use super::dual::Dual;
+use super::dual::{Dual, Origin};
 use super::real::Real;
 use super::tape::Tape;
 
@@ -73,6 +73,9 @@ pub fn gradient_into<T: Real>(
 
 /// The value and the derivative of a function of one number, by forward mode.
 ///
+/// # Panics
+/// In builds with debug assertions, if the function uses a number of another derivative that is being taken: see [`Dual`].
+///
 /// ```
 /// let (value, derivative) = wengert::scalar::derivative(|x| x.exp() * x, 1.0_f64);
 /// assert_eq!((value, derivative), (1.0_f64.exp(), 2.0 * 1.0_f64.exp()));
@@ -80,14 +83,15 @@ pub fn gradient_into<T: Real>(
 #[inline]
 #[track_caller]
 pub fn derivative<T: Real>(f: impl FnOnce(Dual<T>) -> Dual<T>, x: T) -> (T, T) {
-    let y = f(Dual::variable(x));
+    let origin = Origin::fresh();
+    let y = f(Dual::of(x, [T::one()], origin)).own("derivative", origin);
     (y.value(), y.tangent())
 }
 
 /// The values of a function, and their derivatives along `direction`: the product of Jacobian and vector, by forward mode.
 ///
 /// # Panics
-/// If `direction` is not as long as `x`.
+/// If `direction` is not as long as `x`; as [`derivative`].
 ///
 /// ```
 /// let (values, tangents) = wengert::scalar::jvp(|x| vec![x[0] * x[1], x[0] + x[1]], &[3.0, 4.0], &[1.0, 10.0]);
@@ -100,15 +104,22 @@ pub fn jvp<T: Real>(
     direction: &[T],
 ) -> (Vec<T>, Vec<T>) {
     assert_direction("jvp", x, direction);
-    let x: Vec<Dual<T>> = directed(x, direction).collect();
-    f(&x).into_iter().map(|y| (y.value(), y.tangent())).unzip()
+    let origin = Origin::fresh();
+    let x: Vec<Dual<T>> = directed(x, direction, origin).collect();
+    let (mut values, mut tangents) = (Vec::new(), Vec::new());
+    for y in f(&x) {
+        let y = y.own("jvp", origin);
+        values.push(y.value());
+        tangents.push(y.tangent());
+    }
+    (values, tangents)
 }
 
 /// As [`jvp`], into buffers: `f` writes its results into its second argument, one for each of `values`. From the second
 /// call on, with as many numbers, nothing is allocated.
 ///
 /// # Panics
-/// If `values` and `tangents`, or `x` and `direction`, are not of one length.
+/// If `values` and `tangents`, or `x` and `direction`, are not of one length; as [`derivative`].
 ///
 /// ```
 /// use wengert::scalar::{self, Dual};
@@ -135,11 +146,13 @@ pub fn jvp_into<T: Real>(
     // A tape for its buffer alone, which the next call finds again.
     let tape = Tape::<Dual<T>>::new();
     let mut numbers = tape.hold.take_buffer();
-    numbers.extend(directed(x, direction));
+    let origin = Origin::fresh();
+    numbers.extend(directed(x, direction, origin));
     numbers.resize(x.len() + values.len(), Dual::default());
     let (x, y) = numbers.split_at_mut(x.len());
     f(x, y);
     for (i, y) in y.iter().enumerate() {
+        let y = y.own("jvp_into", origin);
         (values[i], tangents[i]) = (y.value(), y.tangent());
     }
     tape.hold.give_buffer(numbers);
@@ -155,8 +168,9 @@ fn assert_direction<T>(operation: &str, x: &[T], direction: &[T]) {
     );
 }
 
-fn directed<T: Real>(x: &[T], direction: &[T]) -> impl Iterator<Item = Dual<T>> {
-    x.iter().zip(direction).map(|(&x, &t)| Dual::new(x, [t]))
+fn directed<T: Real>(x: &[T], direction: &[T], origin: Origin) -> impl Iterator<Item = Dual<T>> {
+    let both = x.iter().zip(direction);
+    both.map(move |(&x, &t)| Dual::of(x, [t], origin))
 }
 
 /// The values of a function, and the derivatives of their sum weighted by `cotangent`: the product of vector and Jacobian,

@@ -17,7 +17,9 @@
 //! - [`Taylor`] carries a truncated series: derivatives of any order along one direction.
 //! - [`Traced`] records a [`Program`] that is evaluated and differentiated at other inputs without the code.
 //!
-//! They nest in any order, and perturbations are not confused. (A program is recorded of plain numbers.) A function written once serves all of them:
+//! They nest in any order, and derivatives by the variables of one level are not confused with those of another. Two derivatives that
+//! are taken at once at the same type must not share numbers: a number of the outer one enters the inner one by its value. (A
+//! program is recorded of plain numbers.) A function written once serves all of them:
 //!
 //! ```
 //! use wengert::scalar::{self, Dual, Real};

@@ -108,7 +108,7 @@ pub(crate) trait Number: Copy {
             let (a, b) = pair(i);
             (a.inner(), b.inner())
         });
-        Self::wide(value, 2 * n, |i| {
+        Self::wide_named("dot", value, 2 * n, |i| {
             let (a, b) = pair(i / 2);
             if i % 2 == 0 {
                 (a, b.inner())
@@ -196,9 +196,17 @@ pub(crate) fn literal<T: Real>(x: f64) -> T {
 /// -1, 0 or 1: the derivative of the absolute value.
 #[inline(always)]
 pub(crate) fn sign<T: Real>(x: T) -> T {
-    let x = x.primal();
-    let zero = <T::Plain as num_traits::Zero>::zero();
-    T::plain(if x == zero { zero } else { Float::signum(x) })
+    // By comparisons, which a program that is replayed can answer anew.
+    let zero = T::zero();
+    if x > zero {
+        T::one()
+    } else if x < zero {
+        -T::one()
+    } else if x == zero {
+        zero
+    } else {
+        T::nan()
+    }
 }
 
 /// The partial derivative `n x^(n - 1)` of a power.
@@ -216,8 +224,10 @@ pub(crate) fn powi_partial<T: Real>(x: T, n: i32) -> T {
 /// The partial derivatives of `x^y`, by `x` and by `y`.
 #[inline(always)]
 pub(crate) fn powf_by_base<T: Real>(x: T, y: T) -> T {
-    if y.is_exactly_zero() {
-        T::zero()
+    let zero = T::zero();
+    // Where 0 meets an infinite power: it is 0 everywhere else where `y` is.
+    if y.is_exactly_zero() || T::LEVEL > 0 && y == zero && x == zero {
+        zero
     } else {
         y * x.powf(y - T::one())
     }
@@ -226,9 +236,9 @@ pub(crate) fn powf_by_base<T: Real>(x: T, y: T) -> T {
 /// See [`powf_by_base`]. At `x = 0` the limit, 0, for `y >= 0`.
 #[inline(always)]
 pub(crate) fn powf_by_exponent<T: Real>(x: T, y: T, value: T) -> T {
-    let zero = <T::Plain as num_traits::Zero>::zero();
-    if x.primal() == zero && y.primal() >= zero {
-        T::zero()
+    let zero = T::zero();
+    if x == zero && y >= zero {
+        zero
     } else {
         value * x.ln()
     }

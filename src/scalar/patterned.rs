@@ -132,11 +132,6 @@ impl<T: Real> Patterned<T> {
         sum
     }
 
-    /// The step that it is the result of, if it is not a constant.
-    pub(super) fn node(self) -> Option<u32> {
-        (self.tag != 0).then_some(self.node)
-    }
-
     fn has_no_effect(self) -> bool {
         self.tag == 0 && self.value.is_exactly_zero()
     }

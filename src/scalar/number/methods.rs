@@ -168,7 +168,7 @@ macro_rules! methods {
             pub fn hypot(self, other: Self) -> Self {
                 let (a, b) = (self.inner(), other.inner());
                 let r = a.hypot(b);
-                let (da, db) = if r.primal().is_zero() {
+                let (da, db) = if r == <$inner>::zero() {
                     (<$inner>::zero(), <$inner>::zero())
                 } else {
                     (a / r, b / r)

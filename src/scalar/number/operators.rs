@@ -131,7 +131,7 @@ macro_rules! operators {
         $crate::scalar::number::operator!([$($generics)*] $number, $inner; Div div DivAssign div_assign
             |a, b, v| a / b, b.recip(), -(v / b); Binary::Div);
         $crate::scalar::number::operator!([$($generics)*] $number, $inner; Rem rem RemAssign rem_assign
-            |a, b, v| a % b, <$inner>::one(), -(a / b).trunc(); Binary::Rem);
+            |a, b, v| a % b, <$inner>::one(), -((a - v) / b).round(); Binary::Rem);
 
         impl<$($generics)*> Neg for $number {
             type Output = Self;

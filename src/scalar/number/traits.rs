@@ -187,6 +187,12 @@ macro_rules! traits {
             fn from_u64(n: u64) -> Option<Self> {
                 <$inner>::from_u64(n).map(Self::lift)
             }
+            fn from_i128(n: i128) -> Option<Self> {
+                <$inner>::from_i128(n).map(Self::lift)
+            }
+            fn from_u128(n: u128) -> Option<Self> {
+                <$inner>::from_u128(n).map(Self::lift)
+            }
             fn from_f32(x: f32) -> Option<Self> {
                 <$inner>::from_f32(x).map(Self::lift)
             }

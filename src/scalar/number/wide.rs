@@ -68,7 +68,7 @@ macro_rules! real {
             #[track_caller]
             fn norm_by(n: usize, term: impl Fn(usize) -> Self) -> Self {
                 let value = <$inner>::norm_by(n, |i| term(i).inner());
-                let at_origin = value.primal().is_zero();
+                let at_origin = value == <$inner>::zero();
                 Self::wide_named("norm", value, n, |i| {
                     let x = term(i);
                     (x, if at_origin { <$inner>::zero() } else { x.inner() / value })

@@ -51,6 +51,8 @@ pub(in crate::scalar) struct Record<T> {
     /// A `Vec<Link<T>>`, boxed as a recording of this thread holds it, so that nothing is allocated for it.
     links: Option<Box<dyn Any + Send>>,
     handles: Vec<Patterned<T>>,
+    /// That of the numbers of the last call.
+    tag: u64,
 }
 
 impl<T: Real> Record<T> {
@@ -58,6 +60,7 @@ impl<T: Real> Record<T> {
         Record {
             links: None,
             handles: Vec::new(),
+            tag: 0,
         }
     }
 
@@ -66,6 +69,17 @@ impl<T: Real> Record<T> {
         let links = self.links.as_ref();
         let links = links.and_then(|links| links.downcast_ref::<Vec<Link<T>>>());
         links.map_or(&[], Vec::as_slice)
+    }
+
+    /// The step that a result of the last call came of, if it is not a constant.
+    ///
+    /// # Panics
+    /// If it is a number of another call.
+    #[track_caller]
+    pub(in crate::scalar) fn node_of(&self, operation: &str, result: Patterned<T>) -> Option<u32> {
+        let own = result.tag == 0 || result.tag == self.tag;
+        assert!(own, "{operation}: the result is a number of another call");
+        (result.tag != 0).then_some(result.node)
     }
 
     /// Runs `f` on variables.
@@ -92,6 +106,7 @@ impl<T: Real> Record<T> {
         }
         let ongoing = Ongoing::begin(&RECORDINGS, Recording { seconds, links });
         let tag = ongoing.tag();
+        self.tag = tag;
         self.handles.clear();
         let handles = (0..).zip(x);
         let handles = handles.map(|(node, &value)| Patterned { value, node, tag });

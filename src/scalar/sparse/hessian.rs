@@ -75,12 +75,12 @@ impl<T: Real> SparseHessian<T> {
     ) -> (T, &[T], &Coordinates<T>) {
         std::mem::swap(&mut self.record, &mut self.before);
         let y = self.record.run(x, true, f);
+        let node = self.record.node_of("hessian_sparse", y);
         let links = self.record.links();
-        let alike = are_alike(links, self.before.links())
-            && self.node == y.node()
-            && self.variables == x.len();
+        let alike =
+            are_alike(links, self.before.links()) && self.node == node && self.variables == x.len();
         if !alike {
-            (self.node, self.variables) = (y.node(), x.len());
+            (self.node, self.variables) = (node, x.len());
             self.pattern = pattern::of_hessian(links, x.len(), self.node);
             self.coloring = color_symmetric(&self.pattern);
             self.hessian.shape_as(&self.pattern);

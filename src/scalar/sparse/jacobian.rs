@@ -80,7 +80,10 @@ impl<T: Real> SparseJacobian<T> {
         results.clear();
         self.record.run(x, false, |x| f(x, results));
         self.nodes.clear();
-        self.nodes.extend(results.iter().map(|y| y.node()));
+        for &y in &self.results {
+            self.nodes.push(self.record.node_of("jacobian_sparse", y));
+        }
+        let results = &self.results;
         self.values.clear();
         self.values.extend(results.iter().map(|y| y.value()));
         let links = self.record.links();

@@ -1,6 +1,6 @@
 //! Checkpointed loops against plain ones.
 
-use wengert::scalar::{self, Real, Tape};
+use wengert::scalar::{self, Real, Scalar, Tape};
 
 fn pendulum<S: Real>(k: usize, s: &[S], p: &[S], next: &mut [S]) {
     let h = S::from(0.01).unwrap();
@@ -61,4 +61,32 @@ fn checkpointed_loops_have_the_bits_of_plain_ones() {
     // 10 snapshots and 3 repetitions reach 286 steps.
     let found = scalar::checkpointed(&state, &parameters, 286, 10, pendulum, energy);
     assert!(found.steps_run <= 4 * 286, "{}", found.steps_run);
+}
+
+/// The bound that the documentation states, and that as many states as there are, or more, are no trouble.
+#[test]
+fn how_often_a_step_is_run() {
+    for steps in 1..40 {
+        for snapshots in 0..6 {
+            let runs = std::cell::RefCell::new(vec![0; steps]);
+            let step =
+                |k: usize, s: &[Scalar<f64>], _: &[Scalar<f64>], next: &mut [Scalar<f64>]| {
+                    runs.borrow_mut()[k] += 1;
+                    next[0] = s[0].sin();
+                };
+            scalar::checkpointed(&[1.0], &[], steps, snapshots, step, |s, _| s[0]);
+            let reach = |r: usize| (1..=r).fold(1, |b, i| b * (snapshots + 1 + i) / i);
+            let r = (0..).find(|&r| reach(r) >= steps).expect("it grows");
+            let most = runs.into_inner().into_iter().max();
+            assert!(
+                most <= Some(r + 2),
+                "{steps} steps, {snapshots} states: {most:?}, {r}"
+            );
+        }
+    }
+    let step =
+        |_, s: &[Scalar<f64>], _: &[Scalar<f64>], next: &mut [Scalar<f64>]| next[0] = s[0].sin();
+    let found = scalar::checkpointed(&[1.0], &[], 2000, usize::MAX, step, |s, _| s[0]);
+    assert_eq!(found.steps_run, 4000);
+    assert_eq!(scalar::Schedule::new(5000, usize::MAX).steps_run(), 4999);
 }

@@ -267,3 +267,41 @@ fn second_derivatives_at_the_edges() {
         |x, y| scalar::dot(&[x, x, y], &[x, y, y]), [5.0, 7.0] => [2.0, 1.0, 2.0];
     }
 }
+
+/// The quotient of a remainder is a whole number, also where the quotient of the numbers rounds to another one.
+#[test]
+fn the_quotient_of_a_remainder() {
+    for (x, y, quotient) in [
+        (1.0, 0.1, 9.0),
+        (6.0, 0.2, 29.0),
+        (-1.0, 0.1, -9.0),
+        (7.5, -2.0, -3.0),
+    ] {
+        let (value, gradient) = scalar::gradient(|v| v[0] % v[1], &[x, y]);
+        assert_eq!(
+            (value, &gradient[..]),
+            (x % y, &[1.0, -quotient][..]),
+            "{x} % {y}"
+        );
+    }
+    let (_, gradient) = scalar::gradient(|v| v[0] % v[1], &[1.0_f32, 0.1]);
+    assert_eq!(gradient, [1.0, -9.0]);
+    let (_, gradient) = scalar::gradient(|v| v[0] % v[1], &[1.0, f64::INFINITY]);
+    assert_eq!(gradient, [1.0, 0.0]);
+}
+
+#[test]
+fn powers_of_zero_in_second_derivatives() {
+    let power = |x: &[Scalar<Dual<f64, 1>>]| x[0].powf(x[1]);
+    let (_, gradient, product) = scalar::hvp(power, &[0.0, 0.0], &[0.0, 1.0]);
+    assert_eq!((gradient, product), (vec![0.0; 2], vec![0.0; 2]));
+    // A tangent of 0 stays 0, at every level.
+    let x = Dual::new(
+        Dual::new(0.0, [1.0]),
+        [Dual::constant(1.0), Dual::constant(0.0)],
+    );
+    let y = x.powf(Dual::constant(Dual::constant(1.5)));
+    let [by_x, by_none] = y.tangents();
+    assert_eq!((by_x.value(), by_x.tangent()), (0.0, f64::INFINITY));
+    assert_eq!((by_none.value(), by_none.tangent()), (0.0, 0.0));
+}

@@ -170,3 +170,17 @@ fn assigning_operators_carry_derivatives() {
     assert_eq!(z.value(), 3.5);
     assert_eq!(tape.gradient_of(z, &[x, y]), [1.25, -0.125]);
 }
+
+#[test]
+fn integers_of_128_bits() {
+    use num_traits::FromPrimitive;
+    let large = 1_i128 << 100;
+    assert_eq!(
+        <Scalar<f64> as FromPrimitive>::from_i128(-large).map(Scalar::value),
+        f64::from_i128(-large)
+    );
+    assert_eq!(
+        <Dual<f64> as FromPrimitive>::from_u128(u128::MAX).map(Dual::value),
+        f64::from_u128(u128::MAX)
+    );
+}

@@ -333,3 +333,87 @@ fn functions_that_panic() {
     }
     assert_eq!(scalar::gradient(|x| x[0] * x[1], &[1.0, 2.0]).1, [2.0, 1.0]);
 }
+
+/// Without debug assertions the tangents would be added.
+#[cfg(debug_assertions)]
+#[test]
+fn numbers_of_two_derivatives_forward() {
+    let of = |f: &dyn Fn(Dual<f64>, Dual<f64>)| {
+        scalar::derivative(
+            |x: Dual<f64>| {
+                scalar::derivative(
+                    |y: Dual<f64>| {
+                        f(x, y);
+                        y
+                    },
+                    1.0,
+                );
+                x
+            },
+            1.0,
+        );
+    };
+    of(&|x, y| refused!(x + y, "add", "two derivatives"));
+    of(&|x, y| refused!(y.powf(x), "powf", "two derivatives"));
+    of(&|x, y| refused!(scalar::dot(&[x, y], &[y, y]), "dot", "two derivatives"));
+    of(&|x, y| refused!(x.mul_add(y, y), "mul_add", "two derivatives"));
+    // What is constant to the inner one, and numbers made one by one, meet all others.
+    of(&|x, y| {
+        let sum = y * Dual::constant(x.value()) + Dual::new(2.0, [0.5]);
+        assert_eq!(sum.tangents(), [1.5]);
+    });
+    refused!(
+        scalar::derivative(|x| x * scalar::derivative(|_: Dual<f64>| x, 1.0).1, 1.0),
+        "derivative",
+        "two derivatives"
+    );
+    refused!(
+        scalar::jvp(
+            |x| vec![scalar::jvp(|_| vec![x[0]], &[1.0], &[1.0]).1[0] * x[0]],
+            &[1.0],
+            &[1.0]
+        ),
+        "jvp",
+        "two derivatives"
+    );
+    // The derivative of an inner derivative.
+    let (slope, curvature) = scalar::derivative(
+        |x: Dual<f64>| scalar::derivative(|y| Dual::constant(x) * y * y, x).1,
+        3.0,
+    );
+    assert_eq!((slope, curvature), (18.0, 12.0));
+}
+
+#[test]
+fn results_of_another_call_of_a_sparse_derivative() {
+    let mut kept = None;
+    scalar::hessian_sparse(
+        |x| {
+            kept = Some(x[0]);
+            x[0] * x[1]
+        },
+        &[1.0, 2.0],
+    );
+    let old = kept.expect("it was run");
+    refused!(
+        scalar::hessian_sparse(|_| old, &[1.0, 2.0]),
+        "hessian_sparse",
+        "another call"
+    );
+    refused!(
+        scalar::jacobian_sparse(|x| vec![x[0], old], &[1.0, 2.0]),
+        "jacobian_sparse",
+        "another call"
+    );
+    refused!(
+        scalar::hessian_sparse(
+            |x| {
+                scalar::hessian_sparse(|_| x[1], &[1.0, 2.0]);
+                x[0]
+            },
+            &[1.0, 2.0]
+        ),
+        "hessian_sparse",
+        "another call"
+    );
+}

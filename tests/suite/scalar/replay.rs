@@ -1,7 +1,7 @@
 //! Programs that were recorded once, at other inputs.
 
 use proptest::prelude::*;
-use wengert::scalar::{self, Program, Traced};
+use wengert::scalar::{self, Program, Scalar, Traced};
 
 use super::close;
 use super::trees::expressions;
@@ -99,4 +99,31 @@ fn a_replay_that_would_go_another_way_is_an_error() {
         [2.0 * 2.5 + 2.5 - 0.5]
     );
     assert_eq!(gradient, [2.5, 0.5]);
+}
+
+/// A program of derivatives that are taken within asks nothing that another point would answer otherwise.
+#[test]
+fn programs_of_derivatives_at_other_points() {
+    type Inner = Scalar<Traced<f64>>;
+    let functions: [fn(&[Inner]) -> Inner; 4] = [
+        |y| y[0].hypot(y[1]),
+        |y| y[0].abs() * y[1],
+        |y| y[0].powf(y[1]),
+        |y| y[0].sin() * y[1].exp(),
+    ];
+    let plain: [fn(f64, f64) -> [f64; 2]; 4] = [
+        |x, y| [x / x.hypot(y), y / x.hypot(y)],
+        |x, y| [y, x],
+        |x, y| [y * x.powf(y - 1.0), x.powf(y) * x.ln()],
+        |x, y| [x.cos() * y.exp(), x.sin() * y.exp()],
+    ];
+    for (f, plain) in functions.into_iter().zip(plain) {
+        let mut program = scalar::Program::record(|x| scalar::gradient(f, x).1, &[3.0, 4.0]);
+        for [x, y] in [[3.0, 4.0], [1.5, 0.25], [2.0, 7.0]] {
+            let found = program.evaluate(&[x, y]).expect("the same steps");
+            for (a, b) in found.iter().zip(plain(x, y)) {
+                assert!((a - b).abs() <= 1e-14 * (1.0 + b.abs()), "{a} {b}");
+            }
+        }
+    }
 }
