@@ -7,6 +7,7 @@ mod suite {
     mod example_gradients;
     mod fusion;
     mod kinks;
+    mod lines;
     mod memory;
     mod numpy;
     mod panic;
@@ -26,6 +27,7 @@ mod suite {
     mod transforms_edges;
     mod transforms_implicit;
     mod transforms_implicit_batches;
+    mod transforms_mistakes;
     mod transforms_models;
     mod transforms_outputs;
     mod transforms_scan;

@@ -277,7 +277,9 @@ pub fn numerics<T: Float, const N: usize>(
     inputs: [&Tensor<T>; N],
 ) -> Result<(), Troubles> {
     let tape = Tape::new();
+    let line = tape.attribute_to(Location::caller());
     let leaves = inputs.map(|input| tape.leaf(input));
+    drop(line);
     let output = f(leaves).erase();
     look(*tape, output, &leaves.map(Var::erase))
 }

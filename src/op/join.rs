@@ -296,8 +296,11 @@ impl<T: Number> Var<T> {
     pub fn pad_with(self, axis: isize, before: usize, after: usize, number: T) -> Self {
         let shape = self.tape().shape_of("pad", self.erase());
         let index = or_panic("pad", resolve_axis(axis, shape.rank()));
-        let block = |size| self.tape().full(shape.with_size(index, size), number);
-        let (first, last) = (block(before), block(after));
+        let [before, after] = [before, after].map(|size| shape.with_size(index, size));
+        let (first, last) = (
+            self.tape().full(before, number),
+            self.tape().full(after, number),
+        );
         Var::concat(&[first, self, last], axis)
     }
 }

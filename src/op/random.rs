@@ -194,7 +194,7 @@ impl TapeRef {
             low <= high && (high - low).is_finite(),
             "uniform: no numbers from {low} to {high}"
         );
-        let numbers = [low, high].map(|number| self.number(number).erase());
+        let numbers = [self.number(low).erase(), self.number(high).erase()];
         draw(self, Law::Uniform, shape, &numbers)
     }
 
@@ -229,7 +229,7 @@ impl TapeRef {
             std >= T::ZERO && std.is_finite(),
             "normal: {std} is not a standard deviation"
         );
-        let numbers = [mean, std].map(|number| self.number(number).erase());
+        let numbers = [self.number(mean).erase(), self.number(std).erase()];
         draw(self, Law::Normal, shape, &numbers)
     }
 

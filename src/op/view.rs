@@ -298,20 +298,16 @@ impl<T: Element> Var<T> {
     pub fn flip(self, axes: impl Axes) -> Self {
         let shape = self.tape().shape_of("flip", self.erase());
         let axes = resolve_axes(&axes, shape.rank()).map_err(|m| format!("{m} (shape {shape})"));
-        or_panic("flip", axes).into_iter().fold(self, |x, axis| {
-            let start = shape[axis].saturating_sub(1);
-            x.tape()
-                .view(
-                    View::Slice {
-                        axis,
-                        start,
-                        step: -1,
-                    },
-                    x.erase(),
-                    &shape,
-                )
-                .assume()
-        })
+        let mut flipped = self.erase();
+        for axis in or_panic("flip", axes) {
+            let view = View::Slice {
+                axis,
+                start: shape[axis].saturating_sub(1),
+                step: -1,
+            };
+            flipped = self.tape().view(view, flipped, &shape);
+        }
+        flipped.assume()
     }
 
     /// The same value, of which no gradient is asked: the path is cut here, visibly.

@@ -120,7 +120,7 @@ impl Graph {
         if index >= u32::MAX as usize {
             full(name);
         }
-        let location = self.attributed.unwrap_or(Location::caller());
+        let (location, derived) = self.attributed.unwrap_or((Location::caller(), false));
         if index == self.nodes.capacity() || self.values.len() == self.values.capacity() {
             self.grow();
         }
@@ -131,7 +131,7 @@ impl Graph {
             shape,
             dtype,
             tracked,
-            derived: self.attributed.is_some(),
+            derived,
             location,
         });
         there_is_room(&self.values);

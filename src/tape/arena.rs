@@ -40,9 +40,9 @@ pub(crate) struct Graph {
     pub operations: Operations,
     /// The numbers recorded last, by a hash of their bits: a loop writes the same ones again and again.
     pub numbers: [Option<KnownNumber>; NUMBERS],
-    /// The line that the nodes being recorded are attributed to, if not the caller's: nodes of a gradient belong to the
-    /// line of the operation they differentiate.
-    pub attributed: Option<&'static Location<'static>>,
+    /// The line that the nodes being recorded are attributed to, if not the caller's, and whether they are recorded by
+    /// differentiating: nodes of a gradient belong to the line of the operation they differentiate.
+    pub attributed: Option<(&'static Location<'static>, bool)>,
     /// Functions that cotangents go through on their way back, by node.
     pub hooks: Vec<(u32, Hook)>,
     /// Nodes that are copies and whose hooks or rules may hold variables of what was copied, each with the copies that led to it.

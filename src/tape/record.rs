@@ -131,7 +131,7 @@ impl TapeRef {
     /// The graph that all inputs live in, to be changed; panics at the caller's line if one lives elsewhere or nowhere.
     #[inline]
     #[track_caller]
-    pub(super) fn shared(self, operation: &str, inputs: &[AnyVar]) -> RefMut<'static, Graph> {
+    pub(crate) fn shared(self, operation: &str, inputs: &[AnyVar]) -> RefMut<'static, Graph> {
         let arena = self.arena(operation);
         for input in inputs {
             if input.tape != self {

@@ -111,25 +111,37 @@ impl TapeRef {
         self.var(index)
     }
 
-    /// Attributes what is recorded from now on to a line, as long as the result lives.
+    /// Attributes what is recorded from now on to lines, as long as the result lives.
     pub(crate) fn attribute(self) -> Attribution {
+        let live = self.live();
         Attribution {
             tape: self,
-            before: self.graph("attribute").attributed,
+            before: live.and_then(|arena| arena.graph.borrow().attributed),
         }
+    }
+
+    /// Attributes what is recorded as long as the result lives to a line, also what closures record, which do not know the line of
+    /// their caller. What is attributed to a line already stays with that one.
+    pub(crate) fn attribute_to(self, location: &'static Location<'static>) -> Attribution {
+        let attribution = self.attribute();
+        if let Some(arena) = self.live() {
+            let attributed = &mut arena.graph.borrow_mut().attributed;
+            attributed.get_or_insert((location, false));
+        }
+        attribution
     }
 }
 
 /// Attributes nodes to lines of the program; afterwards it is as before.
 pub(crate) struct Attribution {
     tape: TapeRef,
-    before: Option<&'static Location<'static>>,
+    before: Option<(&'static Location<'static>, bool)>,
 }
 
 impl Attribution {
-    /// Attributes what is recorded next to this line.
+    /// Attributes what is recorded next to this line, as recorded by differentiating.
     pub fn to(&self, location: &'static Location<'static>) {
-        self.tape.graph_mut("attribute").attributed = Some(location);
+        self.tape.graph_mut("attribute").attributed = Some((location, true));
     }
 }
 

@@ -1,9 +1,10 @@
 //! Parts of a program that are computed again in the backward pass, so that nothing of them is kept until then.
 
+use super::forward::assert_same_tape;
 use super::gradient::pull_back_all;
 use super::packed::{pack, parts, shapes_of, with_floats};
 use super::recorded::Recorded;
-use super::vars::{Vars, arranged, flat};
+use super::vars::{Vars, arranged, flat, tape_of};
 use super::vmap::for_all;
 use crate::element::{Dtype, with_dtype};
 use crate::shape::Shape;
@@ -39,10 +40,9 @@ use smallvec::SmallVec;
 #[track_caller]
 pub fn checkpoint<X: Vars, Y: Vars>(f: impl FnOnce(X) -> Y, inputs: X) -> Y {
     let given = flat(&inputs);
-    let Some(first) = given.first() else {
+    let Some(tape) = tape_of("checkpoint", &given) else {
         return f(inputs);
     };
-    let tape = first.tape();
     let mut result = None;
     let packed = segment(
         tape,
@@ -51,9 +51,8 @@ pub fn checkpoint<X: Vars, Y: Vars>(f: impl FnOnce(X) -> Y, inputs: X) -> Y {
         &mut Some(|own: &[AnyVar]| {
             let outputs = f(arranged(&inputs, own));
             let floats = floats(&outputs);
-            let packed = pack("checkpoint", &floats);
             result = Some((outputs, shapes_of(&floats)));
-            packed
+            floats
         }),
     );
     let (outputs, shapes) = result.expect("the function was called");
@@ -70,10 +69,10 @@ fn floats<Y: Vars>(outputs: &Y) -> Vec<AnyVar> {
     all.to_vec()
 }
 
-/// Records a function as a checkpoint: the variable that it gives. Of its inputs the first `waiting` are read again only when the
-/// cotangent is there.
+/// Records a function as a checkpoint: the variables that it gives, packed. Of its inputs the first `waiting` are read again only when
+/// the cotangent is there.
 #[track_caller]
-fn segment<F: FnOnce(&[AnyVar]) -> Option<AnyVar>>(
+fn segment<F: FnOnce(&[AnyVar]) -> Vec<AnyVar>>(
     tape: TapeRef,
     inputs: &[AnyVar],
     waiting: usize,
@@ -82,16 +81,17 @@ fn segment<F: FnOnce(&[AnyVar]) -> Option<AnyVar>>(
     // What stands for the examples of a batch is an input like others, though constant.
     let in_batch = tape.settle_key();
     let before = tape.len();
-    let own = |x: &AnyVar| {
-        if x.dtype().is_float() {
-            tape.differentiable(*x)
-        } else {
-            *x
-        }
-    };
-    let own: Vec<AnyVar> = inputs.iter().map(own).collect();
+    let mut own = Vec::with_capacity(inputs.len());
+    for &x in inputs {
+        own.push(match x.dtype().is_float() {
+            true => tape.differentiable(x),
+            false => x,
+        });
+    }
     let f = f.take().expect("called once");
-    let output = f(&own)?;
+    let outputs = f(&own);
+    assert_same_tape("checkpoint", &outputs, &own);
+    let output = pack("checkpoint", &outputs)?;
     let span = Span::since(tape, before);
     let outside = span.outside(tape, &own, &[output]);
     if let Some(read) = outside.tracked.first() {
@@ -219,7 +219,7 @@ impl Operation for Checkpoint {
             let given = own.iter().enumerate();
             let given = given.map(|(k, &v)| (v, batch.differs(k + 1)));
             let part = |one: &[AnyVar]| vec![self.part.again(tape, one)];
-            Some(for_all(tape, batch.size(), given, part)[0])
+            for_all(tape, batch.size(), given, part).to_vec()
         });
         segment(tape, inputs, self.waiting, &mut record)
     }

@@ -2,13 +2,14 @@
 
 use super::custom::ruled;
 use super::packed::{packed_shape, parts};
-use super::vars::{Vars, arranged, flat};
+use super::vars::{Vars, arranged, flat, tape_of};
 use crate::element::{Dtype, Element, Float, with_dtype};
 use crate::program::Outputs;
 use crate::shape::Shape;
 use crate::tape::{AnyVar, Input, Operation, Output, Reads, UserRule, Var};
 use crate::tensor::{Storage, Tensor, Tensors};
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -94,10 +95,10 @@ where
     T: Float,
 {
     let given = flat(&inputs);
-    let Some(first) = given.first() else {
+    let Some(tape) = tape_of(name, &given) else {
         panic!("{name}: there are no inputs");
     };
-    let tape = first.tape();
+    let _line = tape.attribute_to(Location::caller());
     let closure = Closure::<X, _, N> {
         name,
         dtype: T::DTYPE,

@@ -4,7 +4,7 @@ use super::checkpoint::copied;
 use super::examples::Recording;
 use super::forward::assert_same_tape;
 use super::packed::{pack, parts, shapes_of};
-use super::vars::{Vars, arranged, flat};
+use super::vars::{Vars, arranged, flat, tape_of};
 use crate::element::{Dtype, Float};
 use crate::op;
 use crate::shape::Shape;
@@ -43,12 +43,14 @@ pub fn custom_vjp<X: Vars + 'static, Y: Vars + 'static>(
     inputs: X,
 ) -> Y {
     let given = flat(&inputs);
-    let Some(first) = given.first() else {
+    let Some(tape) = tape_of("custom_vjp", &given) else {
         return f(inputs);
     };
-    let tape = first.tape();
     let before = tape.len();
-    let own: Vec<AnyVar> = given.iter().map(|&x| tape.untracked(x)).collect();
+    let mut own = Vec::with_capacity(given.len());
+    for &x in &given {
+        own.push(tape.untracked(x));
+    }
     let outputs = f(arranged(&inputs, &own));
     let several = flat(&outputs);
     assert_same_tape("custom_vjp", &several, &own);

@@ -9,6 +9,7 @@ use crate::program::Fetch;
 use crate::shape::Shape;
 use crate::tape::{AnyVar, Examples, Placeholder, TapeRef, View};
 use crate::tensor::Tensor;
+use std::panic::Location;
 
 /// A function that is being recorded for one example, until it is finished or dropped.
 pub(super) struct Recording {
@@ -41,8 +42,10 @@ impl Recording {
     /// Calls a function for one example, with a key of its own for random numbers.
     #[track_caller]
     pub fn apply<R>(&self, f: impl FnOnce() -> R) -> R {
+        let location = Location::caller();
         let f = || {
             let result = f();
+            let _line = self.tape.attribute_to(location);
             pair_keys(self.tape, self.depth);
             result
         };
@@ -105,6 +108,7 @@ impl AllExamples {
     /// Records variables once more, for all examples.
     #[track_caller]
     pub fn of(tape: TapeRef, variables: &[AnyVar]) -> Self {
+        let _line = tape.attribute_to(Location::caller());
         let depth = tape.graph("vmap").batches.len();
         (0..depth).for_each(|depth| pair_keys(tape, depth));
         let around = tape.graph("vmap").batches.clone();

@@ -5,7 +5,7 @@
 //! computed that the tangent passes through (J. Townsend, "A new trick for calculating Jacobian vector products", 2017).
 
 use super::gradient::{differentiable, pull_back_all};
-use super::vars::{Vars, arranged, flat};
+use super::vars::{Vars, arranged, flat, tape_of};
 use crate::element::{Element, Float, with_dtype};
 use crate::op;
 use crate::shape::or_panic;
@@ -19,10 +19,13 @@ pub(super) type Several = SmallVec<[AnyVar; 4]>;
 /// Cotangents of inputs; `None` where nothing depends on one.
 type Cotangents = SmallVec<[Option<AnyVar>; 4]>;
 
+/// The name of a transform, and the line that calls it.
+pub(super) type Caller = (&'static str, &'static Location<'static>);
+
 /// Makes the inputs of a function variables of their own, so that derivatives go through the function only, and calls it.
 #[track_caller]
 pub(super) fn called<X: Vars, Y>(
-    operation: &str,
+    (operation, location): Caller,
     f: impl FnOnce(X) -> Y,
     inputs: &X,
 ) -> (Several, Y) {
@@ -30,11 +33,10 @@ pub(super) fn called<X: Vars, Y>(
     for &input in &given {
         differentiable(operation, input);
     }
-    if let Some(other) = given.iter().find(|input| input.tape() != given[0].tape()) {
-        other.shape();
-        panic!("{operation}: the variables are of two different tapes");
-    }
+    let tape = tape_of(operation, &given);
+    let line = tape.map(|tape| tape.attribute_to(location));
     let own: Several = given.iter().map(|x| x.tape().differentiable(*x)).collect();
+    drop(line);
     let result = f(arranged(inputs, &own));
     (own, result)
 }
@@ -134,7 +136,7 @@ pub fn value_and_gradient<X: Vars, T: Float>(
     f: impl FnOnce(X) -> Var<T>,
     inputs: X,
 ) -> (Var<T>, X) {
-    let (own, result) = called("gradient", f, &inputs);
+    let (own, result) = called(("gradient", Location::caller()), f, &inputs);
     assert_scalar("gradient", result, &own);
     let output = result.erase();
     let cotangents = pull_back_all(&[(output, op::seed(output))], &own);
@@ -164,13 +166,23 @@ pub fn value_and_gradient<X: Vars, T: Float>(
 /// If an input is not of a floating-point type, the variables are of two tapes, or a cotangent has another shape than its value.
 #[track_caller]
 pub fn vjp<X: Vars, Y: Vars>(f: impl FnOnce(X) -> Y, inputs: X) -> (Y, impl Fn(Y) -> X) {
-    let (own, result) = called("vjp", f, &inputs);
+    vjp_of(("vjp", Location::caller()), f, inputs)
+}
+
+/// As [`vjp`], of a transform that has it as a part.
+#[track_caller]
+pub(super) fn vjp_of<X: Vars, Y: Vars>(
+    caller: Caller,
+    f: impl FnOnce(X) -> Y,
+    inputs: X,
+) -> (Y, impl Fn(Y) -> X) {
+    let (own, result) = called(caller, f, &inputs);
     let outputs = flat(&result);
-    assert_same_tape("vjp", &outputs, &own);
-    let location = Location::caller();
+    assert_same_tape(caller.0, &outputs, &own);
     let pull_back = move |cotangents: Y| {
         let pairs = pairs("cotangent", "value", &flat(&cotangents), &outputs);
-        let pairs = or_panic_of("vjp", location, pairs);
+        let pairs = or_panic_of(caller, pairs);
+        let _line = own.first().map(|x| x.tape().attribute_to(caller.1));
         let found = pull_back_all(&pairs, &own);
         let found: Several = own
             .iter()
@@ -207,7 +219,7 @@ pub fn vjp<X: Vars, Y: Vars>(f: impl FnOnce(X) -> Y, inputs: X) -> (Y, impl Fn(Y
 pub fn jvp<X: Vars, Y: Vars>(f: impl FnOnce(X) -> Y, inputs: X, tangents: X) -> (Y, Y) {
     let tangents = flat(&tangents);
     paired("jvp", "tangent", "input", &tangents, &flat(&inputs));
-    let (result, linear) = linear("jvp", f, &inputs);
+    let (result, linear) = linear(("jvp", Location::caller()), f, &inputs);
     let pushed = linear.push(&tangents);
     let pushed = arranged(&result, &pushed);
     (result, pushed)
@@ -232,13 +244,15 @@ pub fn jvp<X: Vars, Y: Vars>(f: impl FnOnce(X) -> Y, inputs: X, tangents: X) -> 
 /// As [`jvp`]; the function as well.
 #[track_caller]
 pub fn linearize<X: Vars, Y: Vars>(f: impl FnOnce(X) -> Y, inputs: X) -> (Y, impl Fn(X) -> Y) {
-    let (result, linear) = linear("linearize", f, &inputs);
-    let (like, location) = (result.clone(), Location::caller());
+    let caller = ("linearize", Location::caller());
+    let (result, linear) = linear(caller, f, &inputs);
+    let like = result.clone();
     let given = flat(&inputs);
     let push = move |tangents: X| {
         let tangents = flat(&tangents);
         let fits = pairs("tangent", "input", &tangents, &given);
-        or_panic_of("linearize", location, fits);
+        or_panic_of(caller, fits);
+        let _line = given.first().map(|x| x.tape().attribute_to(caller.1));
         arranged(&like, &linear.push(&tangents))
     };
     (result, push)
@@ -252,10 +266,10 @@ struct Linear {
 }
 
 #[track_caller]
-fn linear<X: Vars, Y: Vars>(operation: &str, f: impl FnOnce(X) -> Y, inputs: &X) -> (Y, Linear) {
-    let (own, result) = called(operation, f, inputs);
+fn linear<X: Vars, Y: Vars>(caller: Caller, f: impl FnOnce(X) -> Y, inputs: &X) -> (Y, Linear) {
+    let (own, result) = called(caller, f, inputs);
     let outputs = flat(&result);
-    assert_same_tape(operation, &outputs, &own);
+    assert_same_tape(caller.0, &outputs, &own);
     let mut parts = Vec::new();
     for (k, &output) in outputs.iter().enumerate() {
         if output.dtype().is_float() {
@@ -270,7 +284,10 @@ impl Linear {
     /// The tangents of the results, given those of the inputs.
     #[track_caller]
     fn push(&self, tangents: &[AnyVar]) -> Several {
-        let mut pushed: Several = self.outputs.iter().map(|&y| zeros(y)).collect();
+        let mut pushed = Several::new();
+        for &y in &self.outputs {
+            pushed.push(zeros(y));
+        }
         for (k, cotangent, found) in &self.parts {
             if let Some(tangent) = transpose(*cotangent, found, tangents) {
                 pushed[*k] = tangent;
@@ -310,7 +327,7 @@ pub(super) fn paired(
 }
 
 /// As [`or_panic`], in a closure, which does not know the line of its caller: it says where it was made.
-fn or_panic_of<Y>(operation: &str, made: &Location<'_>, result: Result<Y, String>) -> Y {
+fn or_panic_of<Y>((operation, made): Caller, result: Result<Y, String>) -> Y {
     match result {
         Ok(found) => found,
         Err(message) => panic!("{operation}: {message} (the function was made at {made})"),
@@ -318,7 +335,6 @@ fn or_panic_of<Y>(operation: &str, made: &Location<'_>, result: Result<Y, String
 }
 
 /// Each value with what belongs to it, if the shapes agree.
-#[track_caller]
 fn pairs(what: &str, of: &str, given: &[AnyVar], values: &[AnyVar]) -> Result<Pairs, String> {
     if given.len() != values.len() {
         let (given, wanted) = (given.len(), values.len());
@@ -328,6 +344,9 @@ fn pairs(what: &str, of: &str, given: &[AnyVar], values: &[AnyVar]) -> Result<Pa
     }
     let mut pairs = SmallVec::new();
     for (k, (&value, &given)) in values.iter().zip(given).enumerate() {
+        if given.tape().live().is_none() || value.tape().live().is_none() {
+            return Err("the variable's tape was reset or dropped".into());
+        }
         let (shape, wanted) = (given.shape(), value.shape());
         if shape != wanted {
             return Err(format!(
@@ -343,11 +362,16 @@ fn pairs(what: &str, of: &str, given: &[AnyVar], values: &[AnyVar]) -> Result<Pa
 }
 
 /// A cotangent, or zeros where there is none.
+#[track_caller]
 pub(super) fn or_zeros(cotangent: Option<AnyVar>, like: AnyVar) -> AnyVar {
-    cotangent.unwrap_or_else(|| zeros(like))
+    match cotangent {
+        Some(cotangent) => cotangent,
+        None => zeros(like),
+    }
 }
 
 /// Zeros of any type, in the shape of a variable.
+#[track_caller]
 fn zeros(like: AnyVar) -> AnyVar {
     with_dtype!(like.dtype(), T => like.tape().full(like.shape(), <T as Element>::ZERO).erase())
 }

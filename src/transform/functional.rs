@@ -6,6 +6,7 @@ use crate::param::{Module, Param, ParamRef, Path, Segment, Visitor, join};
 use crate::program::Fetch;
 use crate::tape::{AnyVar, TapeRef, Var};
 use crate::tensor::{AnyTensor, Tensor, Tensors};
+use std::panic::Location;
 use std::rc::Rc;
 
 /// A parameter by identity and name.
@@ -109,6 +110,7 @@ impl Parameters {
             named: Vec::new(),
             variables: Vec::new(),
         };
+        let _line = tape.attribute_to(Location::caller());
         model.visit(&mut record);
         Parameters {
             named: record.named.into(),

@@ -5,6 +5,7 @@ use crate::element::Element;
 use crate::op;
 use crate::tape::{AnyVar, Called, Cotangent, Graph, NodeInputs, Op, Pullback, Var, made_at};
 use smallvec::SmallVec;
+use std::panic::Location;
 
 /// For each node from `first` to `last`: [`Cotangent::Absent`] if it depends, through operations that have derivatives,
 /// on one of `wrt`.
@@ -136,7 +137,7 @@ pub(crate) fn pull_back_each(
         };
         let (rule, dtype) = (op::Rule::of(node), node.dtype);
         let location = node.location;
-        borrowed.attributed = Some(location);
+        borrowed.attributed = Some((location, true));
         let hooked = !borrowed.hooks.is_empty();
         drop(borrowed);
         if hooked {
@@ -179,11 +180,14 @@ pub(crate) fn pull_back_each(
     }
     drop(attribution);
     for v in wrt {
-        found(place(&walk, first, v.index).and_then(|at| match walk[at] {
-            Cotangent::Unrelated | Cotangent::Absent => None,
-            Cotangent::Zero => Some(op::zeros_like(*v)),
-            Cotangent::Given(cotangent) => Some(tape.var(cotangent)),
-        }));
+        found(match place(&walk, first, v.index).map(|at| walk[at]) {
+            None | Some(Cotangent::Unrelated | Cotangent::Absent) => None,
+            Some(Cotangent::Zero) => {
+                let _line = tape.attribute_to(Location::caller());
+                Some(op::zeros_like(*v))
+            }
+            Some(Cotangent::Given(cotangent)) => Some(tape.var(cotangent)),
+        });
     }
     graph.borrow_mut().cotangents = walk;
 }

@@ -163,15 +163,17 @@ where
 {
     let given = flat(&parameters);
     let arrangement = parameters.clone();
+    let location = Location::caller();
     let rule: UserRule = Rc::new(move |inputs, value, cotangent| {
         let parameters = arranged(&arrangement, inputs);
         let tape = value.tape();
         let f = |(z, p)| tape.repeating(streams, || residual(z, p));
-        let (own, equation) = called("implicit_root", f, &(value.assume::<T>(), parameters));
+        let inputs = (value.assume::<T>(), parameters);
+        let (own, equation) = called(("implicit_root", location), f, &inputs);
         let (size, wanted) = (equation.shape().size(), value.shape().size());
         assert!(
             size == wanted,
-            "implicit_root: the residual has {size} elements, the solution {wanted}"
+            "implicit_root: the residual has {size} elements, the solution {wanted} (at {location})"
         );
         let slope = jacobian_of(equation.erase(), &own[..1])[0].assume::<T>();
         let slope = slope.reshape([size, size]);

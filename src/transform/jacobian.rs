@@ -14,6 +14,7 @@ use crate::shape::Shape;
 use crate::tape::{AnyVar, Placeholder, TapeRef, Var};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
+use std::panic::Location;
 
 /// The Hessian of a scalar function times a vector, without the Hessian: the derivative of the gradient along the vector.
 ///
@@ -39,7 +40,7 @@ use smallvec::SmallVec;
 pub fn hvp<X: Vars, T: Float>(f: impl FnOnce(X) -> Var<T>, inputs: X, vectors: X) -> X {
     let vectors = flat(&vectors);
     paired("hvp", "vector", "input", &vectors, &flat(&inputs));
-    let (own, result) = called("hvp", f, &inputs);
+    let (own, result) = called(("hvp", Location::caller()), f, &inputs);
     assert_scalar("hvp", result, &own);
     let found = second(result.erase(), &own, &vectors);
     arranged(&inputs, &found)
@@ -48,6 +49,7 @@ pub fn hvp<X: Vars, T: Float>(f: impl FnOnce(X) -> Var<T>, inputs: X, vectors: X
 /// The derivative along `vectors` of the gradient of `output` with respect to `inputs`.
 #[track_caller]
 pub(super) fn second(output: AnyVar, inputs: &[AnyVar], vectors: &[AnyVar]) -> Several {
+    let _line = output.tape().attribute_to(Location::caller());
     let gradients = pull_back_all(&[(output, op::seed(output))], inputs);
     let along = gradients.iter().zip(vectors);
     let along: SmallVec<[(AnyVar, AnyVar); 4]> =
@@ -81,7 +83,7 @@ pub(super) fn second(output: AnyVar, inputs: &[AnyVar], vectors: &[AnyVar]) -> S
 /// If an input or the result is not of a floating-point type, or the variables are of two tapes.
 #[track_caller]
 pub fn jacobian<X: Vars, T: Element>(f: impl FnOnce(X) -> Var<T>, inputs: X) -> X {
-    let (own, result) = called("jacobian", f, &inputs);
+    let (own, result) = called(("jacobian", Location::caller()), f, &inputs);
     assert_same_tape("jacobian", &[result.erase()], &own);
     let output = result.erase();
     super::gradient::differentiable("jacobian", output);
@@ -91,6 +93,7 @@ pub fn jacobian<X: Vars, T: Element>(f: impl FnOnce(X) -> Var<T>, inputs: X) -> 
 /// The Jacobian of what was recorded.
 #[track_caller]
 pub(super) fn jacobian_of(output: AnyVar, inputs: &[AnyVar]) -> Several {
+    let _line = output.tape().attribute_to(Location::caller());
     let rows = output.shape().size();
     let columns: usize = inputs.iter().map(|x| x.shape().size()).sum();
     if rows <= columns {
@@ -120,9 +123,10 @@ pub(super) fn jacobian_of(output: AnyVar, inputs: &[AnyVar]) -> Several {
 /// If the function gives no scalar, an input is not of a floating-point type, or the variables are of two tapes.
 #[track_caller]
 pub fn hessian<X: Vars, T: Float>(f: impl FnOnce(X) -> Var<T>, inputs: X) -> X::Each<X> {
-    let (own, result) = called("hessian", f, &inputs);
+    let (own, result) = called(("hessian", Location::caller()), f, &inputs);
     assert_scalar("hessian", result, &own);
     let output = result.erase();
+    let _line = output.tape().attribute_to(Location::caller());
     let gradients = pull_back_all(&[(output, op::seed(output))], &own);
     let mut next = gradients.iter().zip(&own);
     inputs.each(&mut |_| {

@@ -24,8 +24,11 @@ pub(super) fn pack(operation: &str, variables: &[AnyVar]) -> Option<AnyVar> {
 /// The elements of variables of one floating-point type, one after another.
 #[track_caller]
 pub(super) fn joined(variables: &[AnyVar]) -> AnyVar {
-    let flat = |v: &AnyVar| reshaped(*v, &Shape::from([v.shape().size()]));
-    concat(&variables.iter().map(flat).collect::<Vec<_>>(), 0)
+    let mut flat = Vec::with_capacity(variables.len());
+    for v in variables {
+        flat.push(reshaped(*v, &Shape::from([v.shape().size()])));
+    }
+    concat(&flat, 0)
 }
 
 /// A variable of a floating-point type in another.
@@ -44,12 +47,14 @@ pub(super) fn concat(variables: &[AnyVar], axis: isize) -> AnyVar {
 }
 
 /// The variables of these shapes out of what they were put together to.
+#[track_caller]
 pub(super) fn parts(packed: AnyVar, shapes: &[Shape]) -> Vec<AnyVar> {
     if let [shape] = shapes {
         return vec![reshaped(packed, shape)];
     }
     let mut start = 0;
-    let part = |shape: &Shape| {
+    let mut parts = Vec::with_capacity(shapes.len());
+    for shape in shapes {
         let view = View::Slice {
             axis: 0,
             start,
@@ -57,9 +62,10 @@ pub(super) fn parts(packed: AnyVar, shapes: &[Shape]) -> Vec<AnyVar> {
         };
         let size = shape.size();
         start += size;
-        reshaped(packed.tape().view(view, packed, &[size]), shape)
-    };
-    shapes.iter().map(part).collect()
+        let part = packed.tape().view(view, packed, &[size]);
+        parts.push(reshaped(part, shape));
+    }
+    parts
 }
 
 /// The shapes of variables.

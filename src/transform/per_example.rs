@@ -4,7 +4,7 @@ mod outer;
 mod sums;
 mod values;
 
-use super::forward::vjp;
+use super::forward::vjp_of;
 use super::functional::Parameters;
 use super::vars::{Vars, flat};
 use super::vmap::Vmap;
@@ -12,8 +12,9 @@ use crate::element::{Element, Float, with_float};
 use crate::op;
 use crate::param::{Module, Param};
 use crate::program::Fetch;
-use crate::tape::{AnyVar, TapeRef, Var};
+use crate::tape::{AnyVar, Attribution, TapeRef, Var};
 use smallvec::{SmallVec, smallvec};
+use std::panic::Location;
 pub use values::ExampleGradientValues;
 
 /// The losses of a batch of examples, and the gradient of each with respect to the trainable parameters of a model.
@@ -56,17 +57,21 @@ where
         panic!("per_example_gradients: there are no inputs");
     };
     let parameters = Parameters::on(model, first.tape());
+    let location = Location::caller();
     let one = |x: X| {
-        let (y, back) = vjp(|p: Parameters| p.bound(|| loss(x)), parameters);
-        let shape = y.shape();
-        assert!(
-            shape.rank() == 0,
-            "per_example_gradients: the loss of an example has shape {shape}, but must be a scalar"
-        );
-        (y, back(y.tape().full(shape, T::ONE)))
+        let caller = ("per_example_gradients", location);
+        let (y, back) = vjp_of(caller, |p: Parameters| p.bound(|| loss(x)), parameters);
+        let _line = y.tape().attribute_to(location);
+        (y, back(y.tape().full(y.shape(), T::ONE)))
     };
     let (losses, gradients) = Vmap::new().apply(one, batch);
-    let examples = losses.shape()[0];
+    let shape = losses.shape();
+    assert!(
+        shape.rank() == 1,
+        "per_example_gradients: the loss of an example has shape {}, but must be a scalar",
+        shape.without(0)
+    );
+    let examples = shape[0];
     (losses, ExampleGradients::of_examples(gradients, examples))
 }
 
@@ -131,7 +136,9 @@ impl ExampleGradients {
 
     #[track_caller]
     fn of_examples(whole: Parameters, examples: usize) -> Self {
-        let factors = whole.iter().map(|(name, g)| {
+        // A loop, as closures do not know the line of the caller.
+        let mut factors = Vec::new();
+        for (name, g) in whole.iter() {
             let (dtype, shape) = (g.dtype(), g.shape());
             assert!(
                 dtype.is_float() && shape.rank() > 0,
@@ -142,17 +149,25 @@ impl ExampleGradients {
                 "ExampleGradients: {name} has gradients of {} examples, and others have {examples}",
                 shape[0]
             );
-            with_float!(dtype, T => match op::outer_factors(g.assume::<T>()) {
-                Some([a, b]) => smallvec![a.erase(), b.erase()],
-                None => smallvec![g],
-            })
-        });
-        let factors = factors.collect();
+            factors.push(
+                with_float!(dtype, T => match op::outer_factors(g.assume::<T>()) {
+                    Some([a, b]) => smallvec![a.erase(), b.erase()],
+                    None => smallvec![g],
+                }),
+            );
+        }
         ExampleGradients {
             whole,
             factors,
             examples,
         }
+    }
+
+    /// Attributes what is recorded as long as the result lives to the caller's line.
+    #[track_caller]
+    fn attributed(&self) -> Option<Attribution> {
+        let (_, first) = self.whole.iter().next()?;
+        Some(first.tape().attribute_to(Location::caller()))
     }
 
     /// The number of examples.
@@ -193,6 +208,7 @@ impl ExampleGradients {
     /// F. Dangel, F. Kunstner and P. Hennig, "BackPACK: packing more into backprop", 2020, section 2.2.
     #[track_caller]
     pub fn squares(&self) -> Self {
+        let _line = self.attributed();
         let square = |v: AnyVar| with_float!(v.dtype(), T => v.assume::<T>().square().erase());
         ExampleGradients {
             whole: self.whole.map_each(|_, g| square(g)),

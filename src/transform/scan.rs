@@ -5,14 +5,16 @@ mod batch;
 mod layout;
 mod step;
 
+use super::forward::assert_same_tape;
 use super::packed::joined;
-use super::vars::{Vars, arranged, flat};
+use super::vars::{Vars, arranged, flat, tape_of};
 use super::vectorize::reshaped;
 use crate::element::{Element, with_float};
 use crate::op;
 use crate::shape::Shape;
 use crate::tape::{AnyVar, Outside, Placeholder, Span, TapeRef, View};
 use smallvec::SmallVec;
+use std::panic::Location;
 use std::sync::Arc;
 use step::{Body, Scan};
 
@@ -73,6 +75,8 @@ pub fn scan<C: Vars, X: Vars, Y: Vars>(
         panic!("scan: there is no state");
     };
     let (tape, dtype) = (first.tape(), first.dtype());
+    let inputs: Vec<AnyVar> = state.iter().chain(&xs).copied().collect();
+    tape_of("scan", &inputs);
     let steps = steps(&xs);
     let recording = Recording::new(tape, &state, &xs);
     let (own, element) = (&recording.state, &recording.element);
@@ -80,6 +84,8 @@ pub fn scan<C: Vars, X: Vars, Y: Vars>(
         step(arranged(&start, own), arranged(&sequence, element))
     });
     let (new, made) = (flat(&next), flat(&results));
+    let all: Vec<AnyVar> = new.iter().chain(&made).copied().collect();
+    assert_same_tape("scan", &all, &inputs);
     for (k, (before, after)) in own.iter().zip(&new).enumerate() {
         let (before, after) = (before.shape(), after.shape());
         assert!(
@@ -87,12 +93,12 @@ pub fn scan<C: Vars, X: Vars, Y: Vars>(
             "scan: part {k} of the state has shape {before} before a step and {after} after it"
         );
     }
-    let all: Vec<AnyVar> = new.iter().chain(&made).copied().collect();
     let fits = dtype.is_float() && state.iter().chain(&all).all(|v| v.dtype() == dtype);
     assert!(
         fits,
         "scan: states and results must be of one floating-point type"
     );
+    let _line = tape.attribute_to(Location::caller());
     let rows = recording.finish(&state, xs, steps, &all, key);
     unrolled(rows, steps, (&state, &start), (&made, &results))
 }
@@ -108,7 +114,9 @@ struct Recording {
 }
 
 impl Recording {
+    #[track_caller]
     fn new(tape: TapeRef, state: &[AnyVar], xs: &[AnyVar]) -> Self {
+        let _line = tape.attribute_to(Location::caller());
         let before = tape.len();
         Recording {
             tape,

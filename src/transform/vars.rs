@@ -1,7 +1,7 @@
 //! Arrangements of variables: what the functions take and give that transforms are applied to.
 
 use crate::element::Element;
-use crate::tape::{AnyVar, Var};
+use crate::tape::{AnyVar, TapeRef, Var};
 use smallvec::SmallVec;
 
 /// Variables that a function takes or gives together: one, an array, a vector, or a tuple of any of these.
@@ -80,6 +80,14 @@ pub(crate) fn flat<V: Vars>(variables: &V) -> SmallVec<[AnyVar; 4]> {
     let mut all = SmallVec::new();
     variables.each(&mut |v| all.push(v));
     all
+}
+
+/// The tape of variables, `None` of no variables; panics at the caller's line if they are of two tapes, or of one that is gone.
+#[track_caller]
+pub(super) fn tape_of(operation: &str, variables: &[AnyVar]) -> Option<TapeRef> {
+    let tape = variables.first()?.tape();
+    drop(tape.shared(operation, variables));
+    Some(tape)
 }
 
 /// Variables in an arrangement, taken one after another.

@@ -5,7 +5,7 @@
 
 use super::examples::Recording;
 use super::hook;
-use crate::element::with_dtype;
+use crate::element::{Dtype, with_dtype};
 use crate::shape::{Shape, few};
 use crate::tape::{AnyVar, Attribution, Batch, Called, Hook, Op, TapeRef, Var, View};
 use smallvec::SmallVec;
@@ -19,6 +19,7 @@ struct Copied {
     op: Op,
     inputs: SmallVec<[u32; 3]>,
     shape: Shape,
+    dtype: Dtype,
     tracked: bool,
 }
 
@@ -128,6 +129,7 @@ impl Batching {
                 op: node.op.clone(),
                 inputs: SmallVec::from_slice(&node.inputs),
                 shape: Shape::clone(&node.shape),
+                dtype: node.dtype,
                 tracked: node.tracked,
             };
             (copied, node.location)
@@ -148,7 +150,7 @@ impl Batching {
                 let axes = few(axes.iter().map(|axis| axis + 1));
                 tape.reduce(*reduction, inputs[0].0, &axes)
             }
-            Op::Call(operation) => self.call(operation, &inputs, &node.shape),
+            Op::Call(operation) => self.call(operation, &inputs, (node.dtype, &node.shape)),
         }
     }
 
@@ -191,7 +193,12 @@ impl Batching {
     }
 
     #[track_caller]
-    fn call(&self, operation: &Called, inputs: &[InBatch], shape: &Shape) -> AnyVar {
+    fn call(
+        &self,
+        operation: &Called,
+        inputs: &[InBatch],
+        (dtype, shape): (Dtype, &Shape),
+    ) -> AnyVar {
         let (variables, differs): (SmallVec<[AnyVar; 3]>, SmallVec<[bool; 3]>) =
             inputs.iter().copied().unzip();
         let batch = Batch {
@@ -207,6 +214,12 @@ impl Batching {
         assert!(
             given == whole,
             "vmap: the rule of {} for batches gave shape {given}, not {whole}",
+            operation.name()
+        );
+        let given = result.dtype();
+        assert!(
+            given == dtype,
+            "vmap: the rule of {} for batches gave {given}, not {dtype}",
             operation.name()
         );
         result
@@ -276,6 +289,7 @@ fn aligned((input, differs): InBatch, rank: usize) -> AnyVar {
 }
 
 /// A variable in another shape of the same size.
+#[track_caller]
 pub(super) fn reshaped(input: AnyVar, shape: &Shape) -> AnyVar {
     if input.shape() == *shape {
         return input;

@@ -1,11 +1,12 @@
 //! Functions written for one example, applied to a batch.
 
 use super::examples::Recording;
-use super::vars::{Vars, arranged, flat};
+use super::vars::{Vars, arranged, flat, tape_of};
 use super::vectorize::{InBatch, vectorize};
 use crate::shape::{Shape, few, or_panic, resolve_axis};
 use crate::tape::{AnyVar, Placeholder, TapeRef, View};
 use smallvec::SmallVec;
+use std::panic::Location;
 
 /// Applies a function that is written for one example to a batch: the first axis of every input counts the examples, and so does
 /// that of every result.
@@ -102,11 +103,7 @@ impl Vmap {
     pub fn apply<X: Vars, Y: Vars>(&self, f: impl FnOnce(X) -> Y, inputs: X) -> Y {
         let given = flat(&inputs);
         let mapped = self.mapped(&given);
-        let tape = given[0].tape();
-        if let Some(other) = given.iter().find(|input| input.tape() != tape) {
-            other.shape();
-            panic!("vmap: the variables are of two different tapes");
-        }
+        let tape = tape_of("vmap", &given).expect("one that has an axis of examples");
         let size = size(&given, &mapped);
         let recording = Recording::new(tape, size);
         let mut standing: SmallVec<[AnyVar; 4]> = SmallVec::new();
@@ -204,6 +201,7 @@ pub(super) fn finish(
         output.shape();
         panic!("vmap: a result of the function is a variable of another tape");
     }
+    let _line = tape.attribute_to(Location::caller());
     let results = vectorize(tape, size, given, outputs);
     results
         .into_iter()

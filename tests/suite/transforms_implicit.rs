@@ -91,10 +91,12 @@ fn what_does_not_fit_is_said() {
         "{}",
         panic.message
     );
+    let line = line!() + 1;
     let z = implicit_root(|a: Tensor<f64>| Ok(a), |z, _: Var<f64>| z.sum(), a).unwrap();
     let panic = caught(|| z.sum().gradient(a));
+    let file = file!();
     assert_eq!(
         panic.message,
-        "implicit_root: the residual has 1 elements, the solution 2"
+        format!("implicit_root: the residual has 1 elements, the solution 2 (at {file}:{line}:13)")
     );
 }

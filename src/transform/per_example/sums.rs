@@ -40,6 +40,7 @@ impl ExampleGradients {
     /// I. Goodfellow, "Efficient per-example gradient computations", 2015.
     #[track_caller]
     pub fn squared_norms<T: Float>(&self) -> Var<T> {
+        let _line = self.attributed();
         let each = self
             .each("squared_norms")
             .map(|(_, gradient)| match gradient {
@@ -90,6 +91,7 @@ impl ExampleGradients {
             shape == Shape::from([examples]),
             "weighted_sum: the weights have shape {shape}, but must have shape [{examples}]"
         );
+        let _line = self.attributed();
         let mut each = self.each("weighted_sum");
         self.whole.map_each(|_, _| match each.next() {
             Some((_, Gradient::Outer(outer))) => outer.weighted_sum(weights).erase(),
@@ -132,10 +134,13 @@ impl ExampleGradients {
     /// If there are no parameters; if one is not of type `T`; if the direction is of other parameters, types or shapes.
     #[track_caller]
     pub fn inner_products<T: Float>(&self, direction: &Parameters) -> Var<T> {
+        let _line = self.attributed();
         let directions = self.whole.matching("inner_products", direction);
         let wanted = self.whole.iter().map(|(_, g)| g.shape().without(0));
         let each = self.each("inner_products").zip(directions).zip(wanted);
-        let each = each.map(|(((name, gradient), d), wanted)| {
+        // A loop, as closures do not know the line of the caller.
+        let mut products = Vec::new();
+        for (((name, gradient), d), wanted) in each {
             let (dtype, shape) = (d.dtype(), d.shape());
             assert!(
                 dtype == T::DTYPE && shape == wanted,
@@ -143,12 +148,12 @@ impl ExampleGradients {
                 T::DTYPE
             );
             let d = d.assume::<T>();
-            match gradient {
+            products.push(match gradient {
                 Gradient::Outer(outer) => outer.inner_products(d),
                 Gradient::Whole(g) => behind_first(g * d),
-            }
-        });
-        total("inner_products", each)
+            });
+        }
+        total("inner_products", products.into_iter())
     }
 
     /// The inner products of the gradients of any two examples over all parameters: shape `[batch, batch]`. Of the gradients of a
@@ -177,6 +182,7 @@ impl ExampleGradients {
     /// A. Jacot, F. Gabriel and C. Hongler, "Neural tangent kernel: convergence and generalization in neural networks", 2018.
     #[track_caller]
     pub fn gram<T: Float>(&self) -> Var<T> {
+        let _line = self.attributed();
         let each = self.each("gram").map(|(_, gradient)| match gradient {
             Gradient::Outer(outer) => outer.gram(),
             Gradient::Whole(g) => {
