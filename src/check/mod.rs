@@ -67,7 +67,9 @@ use crate::tensor::Tensor;
 ///
 /// Where `f` has a kink, as `relu` at 0 or a maximum with a tie, the slopes on both sides stay apart
 /// however small the step. There is no derivative to agree with then: the comparison neither passes
-/// nor fails, and [`Report::kinks`] lists it.
+/// nor fails, and [`Report::kinks`] lists it. The same goes for a function that changes faster than the
+/// smallest step can show, which is about `4e-9 max(|x|, 1)`, and where a kink is nearer than a few of
+/// these.
 ///
 /// `f` is recorded anew for each point, so it may be any function of its variables that has one
 /// value for one input: randomness must be seeded inside. Its result may have any shape: it is

@@ -1,8 +1,9 @@
 //! Where a program overflows, makes a NaN, or loses all digits.
 
 use super::noise::{Seen, disturb};
+use super::problem::weights;
 use super::report::index_of;
-use crate::element::{Any, Float};
+use crate::element::{Any, Float, with_float};
 use crate::op;
 use crate::param::Module;
 use crate::random::rng;
@@ -28,9 +29,10 @@ const TRIALS: u64 = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TroubleKind {
-    /// Infinite, from finite inputs: an overflow, or a pole such as `ln 0`.
+    /// Infinite, from finite inputs: an overflow, or a pole such as `ln 0`. Or a number that was given so.
     Infinite,
-    /// A NaN, from inputs without one: `inf - inf`, `0 / 0`, the root of a negative number.
+    /// A NaN, from inputs without one: `inf - inf`, `0 / 0`, the root of a negative number. Or a number that
+    /// was given so.
     NotANumber,
     /// Nothing but rounding errors, from inputs that are more than that: numbers that are nearly the same
     /// were subtracted.
@@ -248,6 +250,15 @@ impl std::error::Error for Troubles {}
 ///
 /// A difference that is meant to vanish, as a residual does at the minimum, loses all digits too.
 ///
+/// A result that is no scalar is contracted with random numbers, the same in every run, before it is
+/// differentiated: the sum of what is normalized, as a softmax is, would have a gradient of rounding errors.
+///
+/// A constant that is infinite or a NaN counts if it makes the result or a gradient so; one that only masks
+/// does not.
+///
+/// The steps of a [`scan`](crate::transform::scan()) are one node. An overflow in a step is named with the line
+/// of the scan, and digits that a step loses are not seen; check the step by itself for these.
+///
 /// ```
 /// use wengert::prelude::*;
 /// use wengert::check::{self, TroubleKind};
@@ -319,7 +330,7 @@ pub fn model_numerics<M: Module + ?Sized, T: Float>(
 #[track_caller]
 fn look(tape: TapeRef, output: AnyVar, leaves: &[AnyVar]) -> Result<(), Troubles> {
     let forward = tape.len() as u32;
-    let gradients = pull_back(output, op::seed(output), leaves);
+    let gradients = pull_back(output, cotangent(output), leaves);
     let gradients = gradients.into_iter().flatten();
     let targets: Vec<u32> = [output]
         .into_iter()
@@ -353,10 +364,23 @@ fn look(tape: TapeRef, output: AnyVar, leaves: &[AnyVar]) -> Result<(), Troubles
         });
     }
     let mut found: Vec<Trouble> = Vec::new();
-    let matters = behind_lost(&graph, &seen, &targets);
+    let among = |at: u32, is: fn(&Seen, usize) -> bool| {
+        let seen = seen[at as usize].as_ref();
+        seen.is_some_and(|seen| (0..seen.len()).any(|k| is(seen, k)))
+    };
+    let lost = |at| among(at, Seen::is_lost);
+    let spoiled = |at| among(at, |seen, k| seen.is_infinite(k) || seen.is_nan(k));
+    // A sum that should be 0 is harmless where something larger is added to it.
+    let loses = behind(&graph, &targets, lost, |_| true);
+    let spoils = behind(&graph, &targets, spoiled, spoiled);
     for at in 0..graph.nodes.len() as u32 {
+        let given = matches!(graph.node(at).op, Op::Fill(_));
         for trouble in judge(&graph, &seen, at, at >= forward) {
-            if trouble.kind == TroubleKind::DigitsLost && !matters[at as usize] {
+            let counts = match trouble.kind {
+                TroubleKind::DigitsLost => loses[at as usize],
+                TroubleKind::Infinite | TroubleKind::NotANumber => !given || spoils[at as usize],
+            };
+            if !counts {
                 continue;
             }
             let place = |t: &Trouble| (t.location, t.operation, t.kind, t.backward);
@@ -371,16 +395,30 @@ fn look(tape: TapeRef, output: AnyVar, leaves: &[AnyVar]) -> Result<(), Troubles
     }
 }
 
-/// For each node, whether a target that depends on it holds nothing but rounding errors somewhere. A sum
-/// that should be 0 is harmless where something larger is added to it.
-fn behind_lost(graph: &Graph, seen: &[Option<Seen>], targets: &[u32]) -> Vec<bool> {
+/// The cotangent of the result: random numbers, as a sum may have no gradient; one for a scalar.
+#[track_caller]
+fn cotangent(output: AnyVar) -> AnyVar {
+    let shape = output.shape();
+    if shape.rank() == 0 {
+        return op::seed(output);
+    }
+    let weights = weights(&shape, 0);
+    with_float!(output.dtype(), T => output.tape().constant(&weights.cast::<T>()).erase())
+}
+
+/// For each node, whether a target is bad that depends on it by way of nodes that pass it on.
+fn behind(
+    graph: &Graph,
+    targets: &[u32],
+    is_bad: impl Fn(u32) -> bool,
+    passes: impl Fn(u32) -> bool,
+) -> Vec<bool> {
     let mut behind = vec![false; graph.nodes.len()];
     for &target in targets {
-        let lost = |seen: &Seen| (0..seen.len()).any(|k| seen.is_lost(k));
-        behind[target as usize] = seen[target as usize].as_ref().is_some_and(lost);
+        behind[target as usize] = is_bad(target);
     }
     for at in (0..behind.len()).rev() {
-        if behind[at] {
+        if behind[at] && passes(at as u32) {
             let inputs = graph.node(at as u32).inputs.iter();
             inputs.for_each(|&input| behind[input as usize] = true);
         }
@@ -391,10 +429,7 @@ fn behind_lost(graph: &Graph, seen: &[Option<Seen>], targets: &[u32]) -> Vec<boo
 /// What goes wrong in a node, where it goes wrong there first.
 fn judge(graph: &Graph, seen: &[Option<Seen>], at: u32, backward: bool) -> Vec<Trouble> {
     let node = graph.node(at);
-    let (Some(own), false) = (
-        &seen[at as usize],
-        matches!(node.op, Op::Fill(_) | Op::View(_)),
-    ) else {
+    let (Some(own), false) = (&seen[at as usize], matches!(node.op, Op::View(_))) else {
         return Vec::new();
     };
     let read = node

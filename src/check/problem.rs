@@ -295,7 +295,8 @@ pub(super) fn numbers(seed: u64) -> impl FnMut() -> f64 {
     }
 }
 
-fn weights(shape: &Shape, seed: u64) -> Tensor<f64> {
+/// Random numbers for what is of a shape.
+pub(super) fn weights(shape: &Shape, seed: u64) -> Tensor<f64> {
     let mut number = numbers(seed);
     Tensor::from_fn(shape, |_| number())
 }

@@ -96,8 +96,8 @@ impl Cut {
         self.location
     }
 
-    /// The cut that a node is for a gradient that would come to it, if it is one.
-    fn of(node: &Node) -> Option<Cut> {
+    /// The cut that a node is for a gradient that would come to it, if it is one: `stopped` if it has none by what comes to it.
+    fn of(node: &Node, stopped: bool) -> Option<Cut> {
         let operation = node.op.name();
         let flat = ["floor", "ceil", "round", "trunc", "sign"];
         let (kind, operation) = match &node.op {
@@ -106,7 +106,7 @@ impl Cut {
                 (CutKind::Cast, operation)
             }
             Op::Elementwise(_) if flat.contains(&operation) => (CutKind::Flat, operation),
-            _ if node.tracked => return None,
+            _ if node.tracked && !stopped => return None,
             _ if node.dtype == crate::Dtype::Bool => (CutKind::Comparison, operation),
             _ => (CutKind::NoDerivative, operation),
         };
@@ -357,7 +357,8 @@ impl std::error::Error for Unreachable {}
 ///
 /// The record is searched, nothing is computed. A way is cut by [`stop_gradient`](Var::stop_gradient),
 /// by a conversion to integers, by a comparison, and by functions whose derivative is 0 everywhere, such
-/// as `round`. A parameter that is reached on one way and cut on another counts as reached; its cuts are
+/// as `round`. An input that a checkpoint or the step of a loop stops within is cut at the line of the checkpoint or the loop; a slope
+/// of 0 in there is not seen. A parameter that is reached on one way and cut on another counts as reached; its cuts are
 /// listed.
 ///
 /// ```
@@ -393,7 +394,7 @@ pub fn reachability<M: Module + ?Sized, T: Float>(
         "reachability: the loss is a variable of another tape"
     );
     let graph = tape.graph("reachability");
-    let needed = ancestors(&graph, loss.index);
+    let needed = [true, false].map(|within| ancestors(&graph, loss.index, within));
     let parameters = model.named_parameters().into_iter().map(|(name, param)| {
         let (reach, cuts) = look(&graph, &param, &needed);
         Dependence { name, reach, cuts }
@@ -407,21 +408,37 @@ pub fn reachability<M: Module + ?Sized, T: Float>(
     }
 }
 
-/// For each node up to a result, whether the result depends on it.
-fn ancestors(graph: &Graph, result: u32) -> Vec<bool> {
+/// For each node up to a result, whether the result depends on it: also `within` the parts whose cotangents go by a rule, or not.
+fn ancestors(graph: &Graph, result: u32, within: bool) -> Vec<bool> {
     let mut needed = vec![false; result as usize + 1];
     needed[result as usize] = true;
     for at in (0..needed.len()).rev() {
         if needed[at] {
-            let inputs = graph.node(at as u32).inputs.iter();
-            inputs.for_each(|&input| needed[input as usize] = true);
+            let node = graph.node(at as u32);
+            // What a rule differentiates is computed beside it, and handed on.
+            let handed_on = match &node.op {
+                Op::Call(call) => call.overwrites().filter(|&k| !is_differentiable(node, k)),
+                _ => None,
+            };
+            let inputs = node.inputs.iter().enumerate();
+            for (_, &input) in inputs.filter(|&(k, _)| within || Some(k) != handed_on) {
+                needed[input as usize] = true;
+            }
         }
     }
     needed
 }
 
-/// How a result depends on a parameter, given which nodes it depends on.
-fn look(graph: &Graph, param: &ParamRef<'_>, needed: &[bool]) -> (Reach, Vec<Cut>) {
+/// Whether an operation has a derivative by input `k`, if its result has one.
+fn is_differentiable(node: &Node, k: usize) -> bool {
+    match &node.op {
+        Op::Call(call) => call.is_differentiable(k),
+        _ => true,
+    }
+}
+
+/// How a result depends on a parameter, given which nodes it depends on, and those without the parts that have a rule.
+fn look(graph: &Graph, param: &ParamRef<'_>, [all, apart]: &[Vec<bool>; 2]) -> (Reach, Vec<Cut>) {
     if !is_trainable(param) {
         return (Reach::Frozen, Vec::new());
     }
@@ -429,21 +446,30 @@ fn look(graph: &Graph, param: &ParamRef<'_>, needed: &[bool]) -> (Reach, Vec<Cut
     let Some(&(_, leaf)) = graph.bindings.iter().find(|(bound, _)| *bound == id) else {
         return (Reach::Unused, Vec::new());
     };
-    if !needed.get(leaf as usize).is_some_and(|&needed| needed) {
+    let [all, needed] = [all, apart].map(|n| n.get(leaf as usize).is_some_and(|&n| n).then_some(n));
+    let Some(needed) = needed.or(all) else {
         return (Reach::Aside, Vec::new());
-    }
+    };
     // Nodes that a gradient would lead from to the parameter.
     let mut open = vec![false; needed.len()];
     open[leaf as usize] = true;
     let mut cuts = Vec::new();
     for at in leaf as usize + 1..needed.len() {
         let node = graph.node(at as u32);
-        if !needed[at] || !node.inputs.iter().any(|&input| open[input as usize]) {
+        let inputs = node.inputs.iter().enumerate();
+        let mut from = inputs
+            .filter(|&(_, &input)| open[input as usize])
+            .peekable();
+        if !needed[at] || from.peek().is_none() {
             continue;
         }
-        match Cut::of(node) {
-            // The largest element that a softmax subtracts makes no difference to it.
-            Some(cut) if cut.kind == CutKind::StopGradient && is_shift(graph, at) => {}
+        // All that is open may be inputs that the operation has no derivative by.
+        let stopped = from.all(|(k, _)| !is_differentiable(node, k));
+        match Cut::of(node, stopped) {
+            // The largest element that a softmax subtracts makes no difference to it, and what goes straight through goes another way.
+            Some(cut)
+                if cut.kind == CutKind::StopGradient
+                    && (is_shift(graph, at) || is_passed(graph, at)) => {}
             Some(cut) if cuts.contains(&cut) => {}
             Some(cut) => cuts.push(cut),
             None => open[at] = true,
@@ -453,6 +479,16 @@ fn look(graph: &Graph, param: &ParamRef<'_>, needed: &[bool]) -> (Reach, Vec<Cut
         true => (Reach::Reached, cuts),
         false => (Reach::Cut, cuts),
     }
+}
+
+/// Whether a `stop_gradient` is that in `straight_through`, whose cotangent goes to what it stops.
+fn is_passed(graph: &Graph, at: usize) -> bool {
+    let node = &graph.nodes[at];
+    graph.nodes[at + 1..].iter().any(|later| {
+        later.location == node.location
+            && later.inputs.contains(&node.inputs[0])
+            && later.op.name() == "straight_through"
+    })
 }
 
 /// Whether a `stop_gradient` is the one in a softmax or `logsumexp`: all that reads it is a maximum that was

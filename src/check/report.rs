@@ -1,8 +1,11 @@
 //! What a check found.
 
+mod table;
+
 use crate::shape::Shape;
 use std::cmp::Ordering;
 use std::fmt;
+use table::{COLUMNS, INDEX, WIDTH, line, number, shortened, widths, written};
 
 /// How many comparisons are shown: those that are the furthest off.
 const SHOWN: usize = 12;
@@ -52,8 +55,9 @@ pub enum Method {
 pub enum Verdict {
     /// Both are finite, and apart by no more than the tolerance.
     Agrees,
-    /// The function has a kink or a jump there: the slopes on both sides stay apart however small the
-    /// step, so there is no derivative to agree with. Neither a success nor a failure.
+    /// No step resolves the function there, so there is no derivative to agree with: it has a kink or a
+    /// jump, where the slopes on both sides stay apart however small the step, or is as good as at one, or
+    /// changes faster than the smallest step can show. Neither a success nor a failure.
     Kink,
     /// They are further apart.
     Differs,
@@ -98,7 +102,7 @@ pub struct Comparison {
     pub reference: f64,
     /// How far the two may be apart.
     pub tolerance: f64,
-    /// The slopes to the left and to the right, where they stay apart or grow without end.
+    /// The slopes to the left and to the right over the smallest step, where no step resolves the function.
     pub kink: Option<(f64, f64)>,
 }
 
@@ -280,7 +284,8 @@ impl Report {
         self.comparisons.iter().filter(|c| c.fails())
     }
 
-    /// The comparisons at a kink or a jump of the function, which say nothing about the derivative.
+    /// The comparisons at a kink or a jump of the function, or where no step resolves it, which say nothing
+    /// about the derivative.
     ///
     /// ```
     /// use wengert::prelude::*;
@@ -309,49 +314,6 @@ impl Report {
     pub fn faults(&self) -> &[String] {
         &self.faults
     }
-}
-
-/// An index for the table: the ends of one that is too long.
-fn written(index: &[usize]) -> String {
-    const WIDTH: usize = 9;
-    let text = format!("{index:?}");
-    match index {
-        [.., last] if text.len() > WIDTH => shortened(&format!("[.., {last}]"), WIDTH),
-        _ => text,
-    }
-}
-
-/// A name for the table: the end of one that is too long, which tells most.
-fn shortened(name: &str, width: usize) -> String {
-    let len = name.chars().count();
-    if len <= width {
-        return name.to_string();
-    }
-    let end: String = name.chars().skip(len + 2 - width).collect();
-    format!("..{end}")
-}
-
-/// A number in at most 12 columns.
-fn number(x: f64) -> String {
-    format!("{x:.4e}")
-}
-
-/// A line of the table.
-fn line(f: &mut fmt::Formatter<'_>, cells: [&str; 8]) -> fmt::Result {
-    let [
-        name,
-        order,
-        index,
-        reverse,
-        reference,
-        error,
-        tolerance,
-        remark,
-    ] = cells;
-    let line = format!(
-        "{name:<12} {order:>3} {index:<9} {reverse:>12} {reference:>12} {error:>7} {tolerance:>7}  {remark}"
-    );
-    write!(f, "\n{}", line.trim_end())
 }
 
 impl fmt::Display for Report {
@@ -387,25 +349,38 @@ impl fmt::Display for Report {
             "allowed",
             "",
         ];
-        line(f, heads)?;
-        for c in self.comparisons.iter().take(SHOWN) {
-            let index = match c.method {
-                Method::Difference => written(&c.index),
-                Method::Forward => "(forward)".to_string(),
-            };
-            line(
-                f,
-                [
-                    &shortened(&c.name, 12),
-                    &c.order.to_string(),
-                    &index,
-                    &number(c.reverse),
-                    &number(c.reference),
-                    &format!("{:.0e}", c.error()),
-                    &format!("{:.0e}", c.tolerance),
-                    c.remark(),
-                ],
-            )?;
+        let shown = &self.comparisons[..all.min(SHOWN)];
+        let mut rows = vec![heads.map(str::to_string)];
+        rows.extend(shown.iter().map(|c| {
+            [
+                shortened(&c.name, COLUMNS[0]),
+                c.order.to_string(),
+                match c.method {
+                    Method::Difference => format!("{:?}", c.index),
+                    Method::Forward => "(forward)".to_string(),
+                },
+                number(c.reverse),
+                number(c.reference),
+                format!("{:.0e}", c.error()),
+                format!("{:.0e}", c.tolerance),
+                c.remark().to_string(),
+            ]
+        }));
+        let widths = widths(&rows);
+        for (row, c) in rows[1..].iter_mut().zip(shown) {
+            if c.method == Method::Difference {
+                row[INDEX] = written(&c.index, widths[INDEX]);
+            }
+        }
+        let alike = |a: &[String; 8], b: &[String; 8]| a[..=INDEX] == b[..=INDEX];
+        line(f, &rows[0], &widths)?;
+        for (row, c) in rows[1..].iter().zip(shown) {
+            line(f, row, &widths)?;
+            // What distinguishes the two was cut off.
+            let others = rows.iter().filter(|other| alike(other, row)).count();
+            if others > 1 && row[INDEX].starts_with("..") {
+                write!(f, "\n  that is {}", written(&c.index, 70))?;
+            }
         }
         let hidden = all.saturating_sub(SHOWN);
         let failing = failed.saturating_sub(SHOWN);
@@ -416,12 +391,14 @@ impl fmt::Display for Report {
         }
         for c in self.kinks().take(KINKS) {
             let (left, right) = c.kink.unwrap_or_default();
-            let (name, index) = (shortened(&c.name, 12), written(&c.index));
-            write!(
-                f,
-                "\nkink at {name} {index}, order {}: slope {left:.1e} before, {right:.1e} after",
+            let name = shortened(&c.name, COLUMNS[0]);
+            let slopes = format!(
+                ", order {}: slope {left:.1e} before, {right:.1e} after",
                 c.order
-            )?;
+            );
+            let rest = "kink at  ".len() + name.chars().count() + slopes.len();
+            let index = written(&c.index, WIDTH.saturating_sub(rest).max(COLUMNS[INDEX]));
+            write!(f, "\nkink at {name} {index}{slopes}")?;
         }
         let cut = self.failures().filter(|c| c.verdict() == Verdict::Cut);
         let mut cut: Vec<(usize, &str)> = cut.map(|c| (c.input, &c.name[..])).collect();

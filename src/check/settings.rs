@@ -281,7 +281,6 @@ impl Check {
 /// Where the second derivative jumps, as that of `x relu(x)` at 0, differences converge with the step only: the derivative is 0
 /// there, and the difference is not.
 fn doubt(difference: &Difference, derivative: f64) -> f64 {
-    let size = derivative.abs().max(difference.value.abs());
-    let size = size.max(difference.scale);
-    (4.0 * difference.error).min(1e-4 * size) + 4.0 * difference.noise
+    let most = difference.tolerable(derivative.abs());
+    (4.0 * difference.error).min(most) + 4.0 * difference.noise
 }

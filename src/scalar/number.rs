@@ -30,8 +30,8 @@ pub(crate) mod names {
     pub(crate) use super::super::real::{Plain, Real};
     pub(crate) use super::super::table::{Binary, Question, Step, Unary};
     pub(crate) use super::{
-        Number, literal, number, powf_by_base, powf_by_exponent, powi_partial, real, sign,
-        unary_methods,
+        Number, literal, number, powf_by_base, powf_by_exponent, powi_partial, real, scale_of,
+        sign, unary_methods,
     };
 }
 
@@ -100,6 +100,11 @@ pub(crate) trait Number: Copy {
         Self::wide(value, n, term)
     }
 
+    /// Panics if `n` numbers cannot be recorded together, with the name of the function of all of them.
+    #[inline(always)]
+    #[track_caller]
+    fn check_all(_: &'static str, _: usize, _: impl Fn(usize) -> Self) {}
+
     /// The scalar product of `n` pairs.
     #[inline(always)]
     #[track_caller]
@@ -120,12 +125,14 @@ pub(crate) trait Number: Copy {
 
     /// A step function of one number, whose derivative is 0.
     #[inline(always)]
+    #[track_caller]
     fn step(self, _: Step, value: Self::Inner) -> Self {
         Self::lift(value)
     }
 
     /// Takes note that a program may depend on the answer to a question about the value.
     #[inline(always)]
+    #[track_caller]
     fn observe(self, _: Question) {}
 
     /// `self * a + b`.
@@ -176,12 +183,14 @@ pub(crate) trait Number: Copy {
 
     /// A comparison of values.
     #[inline(always)]
+    #[track_caller]
     fn compare(self, other: Self) -> Option<Ordering> {
         self.inner().partial_cmp(&other.inner())
     }
 
     /// Whether values are equal.
     #[inline(always)]
+    #[track_caller]
     fn equals(self, other: Self) -> bool {
         self.inner() == other.inner()
     }
@@ -191,6 +200,15 @@ pub(crate) trait Number: Copy {
 #[inline(always)]
 pub(crate) fn literal<T: Real>(x: f64) -> T {
     T::plain(T::Plain::nearest(x))
+}
+
+/// A power of two that takes a number near to 1, as far as the power and its reciprocal keep clear of overflow and underflow.
+/// Products with it are exact.
+pub(crate) fn scale_of<P: Plain>(x: P) -> P {
+    let least = P::min_positive_value() / P::epsilon();
+    let size = x.abs().max(least).min(least.recip());
+    let power = size.log2().round().to_i32().unwrap_or_default();
+    P::nearest(2.0).powi(-power)
 }
 
 /// -1, 0 or 1: the derivative of the absolute value.
@@ -255,6 +273,6 @@ macro_rules! number {
 }
 pub(crate) use methods::{classify, methods, unary_methods};
 pub(crate) use number;
-pub(crate) use operators::{operator, operators};
+pub(crate) use operators::{comparisons, equalities, operator, operators};
 pub(crate) use traits::{constants, float_constants, forward, traits};
 pub(crate) use wide::{basics, real};

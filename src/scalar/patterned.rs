@@ -4,7 +4,7 @@ mod record;
 
 use super::dual::Dual;
 use super::number::names::*;
-use super::parts::real_by_parts;
+use super::parts::{log_sum_exp, real_by_parts};
 use super::recordings::within;
 use record::RECORDINGS;
 pub(super) use record::{Link, Record};
@@ -95,6 +95,7 @@ impl<T: Real> Patterned<T> {
             inputs.len(),
             partials.len()
         );
+        Self::check_all("custom", inputs.len(), |i| inputs[i]);
         let (zero, one) = (T::zero(), T::one());
         let Some(first) = inputs.iter().find(|x| x.tag != 0) else {
             return Patterned::constant(value);
@@ -104,7 +105,7 @@ impl<T: Real> Patterned<T> {
         for (&x, &partial) in inputs.iter().zip(partials).filter(|(x, _)| x.tag != 0) {
             sum = Self::binary(Binary::Add, value, (sum, one), (x, partial));
         }
-        if !first.wants_seconds() {
+        if !first.wants_seconds("custom") {
             return sum;
         }
         for (i, &a) in inputs.iter().enumerate().filter(|(_, x)| x.tag != 0) {
@@ -115,7 +116,7 @@ impl<T: Real> Patterned<T> {
                 let bilinear = if a.node == b.node {
                     // By one number twice: once for itself, and once in either order.
                     let times = if i == j { one } else { one + one };
-                    a.of_one(zero, zero, true, || times * by_both)
+                    a.of_one("custom", zero, zero, true, || times * by_both)
                 } else {
                     let link = Link {
                         arity: 2,
@@ -124,7 +125,7 @@ impl<T: Real> Patterned<T> {
                         partials: [zero; 2],
                         seconds: [zero; 3],
                     };
-                    a.append(zero, link, || [zero, by_both, zero])
+                    a.append("custom", zero, link, || [zero, by_both, zero])
                 };
                 sum = Self::binary(Binary::Add, value, (sum, one), (bilinear, one));
             }
@@ -142,21 +143,27 @@ impl<T: Real> Patterned<T> {
 
     /// Whether its recording is one of second derivatives.
     #[track_caller]
-    fn wants_seconds(self) -> bool {
+    fn wants_seconds(self, operation: &'static str) -> bool {
         match within(&RECORDINGS, self.tag, |recording| recording.seconds) {
             Some(wanted) => wanted,
             None => panic!(
-                "scalar: a number of a sparse derivative is used after the call has returned, or in another thread"
+                "{operation}: a number of a sparse derivative is used after the call has returned, or in another thread"
             ),
         }
     }
 
     /// Appends a step; `seconds` is asked only if they are wanted.
     #[track_caller]
-    fn append(self, value: T, link: Link<T>, seconds: impl FnOnce() -> [T; 3]) -> Self {
+    fn append(
+        self,
+        operation: &'static str,
+        value: T,
+        link: Link<T>,
+        seconds: impl FnOnce() -> [T; 3],
+    ) -> Self {
         let tag = self.tag;
         // Derivatives of a nested number record, too: before anything is borrowed.
-        let seconds = if self.wants_seconds() && link.curved != [false; 3] {
+        let seconds = if self.wants_seconds(operation) && link.curved != [false; 3] {
             seconds()
         } else {
             [T::zero(); 3]
@@ -169,12 +176,19 @@ impl<T: Real> Patterned<T> {
         });
         match node.flatten() {
             Some(node) => Patterned { value, node, tag },
-            None => panic!("scalar: more than 2^32 steps"),
+            None => panic!("{operation}: more than 2^32 steps"),
         }
     }
 
     #[track_caller]
-    fn of_one(self, value: T, partial: T, curved: bool, second: impl FnOnce() -> T) -> Self {
+    fn of_one(
+        self,
+        operation: &'static str,
+        value: T,
+        partial: T,
+        curved: bool,
+        second: impl FnOnce() -> T,
+    ) -> Self {
         let zero = T::zero();
         let link = Link {
             arity: 1,
@@ -183,8 +197,13 @@ impl<T: Real> Patterned<T> {
             partials: [partial, zero],
             seconds: [zero; 3],
         };
-        self.append(value, link, || [second(), zero, zero])
+        self.append(operation, value, link, || [second(), zero, zero])
     }
+}
+
+#[track_caller]
+fn mixed(operation: &'static str) -> ! {
+    panic!("{operation}: numbers of two sparse derivatives")
 }
 
 fn is_linear(function: Unary) -> bool {
@@ -216,8 +235,9 @@ fn seconds_of<T: Real>(function: Binary, a: T, b: T, value: T, partials: [T; 2])
         Binary::Div => (y.recip(), -(v / y)),
         Binary::Powf => (powf_by_base(x, y), powf_by_exponent(x, y, v)),
         Binary::Atan2 => {
-            let square = x * x + y * y;
-            (y / square, -(x / square))
+            // Not divided by a square, which overflows and vanishes early.
+            let r = x.hypot(y);
+            (y / r / r, -(x / r / r))
         }
         Binary::Hypot if value.primal().is_zero() => return [zero; 3],
         Binary::Hypot => (x / v, y / v),
@@ -245,7 +265,8 @@ impl<T: Real> Number for Patterned<T> {
         if self.tag == 0 {
             return Patterned::constant(value);
         }
-        self.of_one(value, partial, !is_linear(function), || {
+        let curved = !is_linear(function);
+        self.of_one(function.name(), value, partial, curved, || {
             let x = Dual::variable(self.value);
             function.partial(x, Dual::new(value, [partial])).tangent()
         })
@@ -253,10 +274,11 @@ impl<T: Real> Number for Patterned<T> {
     #[track_caller]
     fn binary(function: Binary, value: T, (a, da): (Self, T), (b, db): (Self, T)) -> Self {
         let curved = curvature(function);
+        let name = function.name();
         let seconds = || seconds_of(function, a.value, b.value, value, [da, db]);
         match (a.tag, b.tag) {
             (0, 0) => Patterned::constant(value),
-            (_, 0) => a.of_one(value, da, curved[0], || {
+            (_, 0) => a.of_one(name, value, da, curved[0], || {
                 // The constant has no part in it: a power of a negative number has no derivative by the exponent.
                 let fixed = Dual::constant(b.value);
                 match function {
@@ -264,14 +286,15 @@ impl<T: Real> Number for Patterned<T> {
                     _ => seconds()[0],
                 }
             }),
-            (0, _) => b.of_one(value, db, curved[2], || seconds()[2]),
-            (first, second) if first != second => {
-                panic!("scalar: an operation on numbers of two sparse derivatives")
+            (0, _) => b.of_one(name, value, db, curved[2], || seconds()[2]),
+            (first, second) if first != second => mixed(name),
+            _ if a.node == b.node => {
+                let curved = curved != [false; 3];
+                a.of_one(name, value, da + db, curved, || {
+                    let [aa, ab, bb] = seconds();
+                    aa + ab + ab + bb
+                })
             }
-            _ if a.node == b.node => a.of_one(value, da + db, curved != [false; 3], || {
-                let [aa, ab, bb] = seconds();
-                aa + ab + ab + bb
-            }),
             _ => {
                 let link = Link {
                     arity: 2,
@@ -280,7 +303,7 @@ impl<T: Real> Number for Patterned<T> {
                     partials: [da, db],
                     seconds: [T::zero(); 3],
                 };
-                a.append(value, link, seconds)
+                a.append(name, value, link, seconds)
             }
         }
     }
@@ -289,8 +312,21 @@ impl<T: Real> Number for Patterned<T> {
         unreachable!("functions of many numbers are taken apart: {value}")
     }
     #[track_caller]
-    fn multiply_add(self, a: Self, b: Self, _: T) -> Self {
-        self * a + b
+    fn multiply_add(self, a: Self, b: Self, value: T) -> Self {
+        Self::check_all("mul_add", 3, |i| [self, a, b][i]);
+        let one = T::one();
+        Self::binary(Binary::Add, value, (self * a, one), (b, one))
+    }
+    #[track_caller]
+    fn check_all(operation: &'static str, n: usize, term: impl Fn(usize) -> Self) {
+        let mut active = (0..n).map(term).filter(|x| x.tag != 0);
+        let Some(first) = active.next() else {
+            return;
+        };
+        first.wants_seconds(operation);
+        if active.any(|x| x.tag != first.tag) {
+            mixed(operation);
+        }
     }
 }
 
@@ -304,4 +340,26 @@ impl<T: Debug> Debug for Patterned<T> {
 }
 
 number!([T: Real] Patterned<T>, T);
-real_by_parts!([T: Real] Patterned<T>, T);
+real_by_parts! {
+    [T: Real] Patterned<T>, T;
+    #[track_caller]
+    fn norm_by(n: usize, term: impl Fn(usize) -> Self) -> Self {
+        Self::check_all("norm", n, &term);
+        // As for the other number types, there is no derivative at the origin.
+        if (0..n).all(|i| term(i).primal().is_zero()) {
+            return Self::zero();
+        }
+        let sizes = (0..n).map(|i| num_traits::Float::abs(term(i).primal()));
+        let scale = Self::plain(scale_of(sizes.fold(Zero::zero(), num_traits::Float::max)));
+        let squares = Self::sum_by(n, |i| {
+            let x = term(i) * scale;
+            x * x
+        });
+        squares.sqrt() / scale
+    }
+    #[track_caller]
+    fn log_sum_exp_by(n: usize, term: impl Fn(usize) -> Self) -> Self {
+        Self::check_all("log_sum_exp", n, &term);
+        log_sum_exp(n, term)
+    }
+}

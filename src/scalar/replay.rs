@@ -1,10 +1,13 @@
 //! Programs: recorded once, evaluated and differentiated at other inputs.
 
 mod program;
+mod wide;
 
 use super::number::names::*;
+use super::parts::real_by_parts;
 use super::recordings::{Recordings, within};
 pub use program::{Diverged, Program};
+use wide::Wide;
 
 /// One step of a program. Operands are indices of earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,6 +18,10 @@ enum Instruction {
     Unary(Unary, u32),
     Binary(Binary, u32, u32),
     MulAdd(u32, u32, u32),
+    /// The operand of a function of many numbers.
+    Operand(u32),
+    /// A function of as many of the numbers right before it.
+    Wide(Wide, u32),
     Step(Step, u32),
     /// The program compared two numbers, and found this.
     Compared(u32, u32, Option<Ordering>),
@@ -31,18 +38,26 @@ thread_local! {
 
 /// Adds an instruction to a program being recorded.
 #[track_caller]
-fn push(tag: u64, instruction: Instruction) -> u32 {
+fn push(operation: &'static str, tag: u64, instruction: Instruction) -> u32 {
     let added = within(&RECORDINGS, tag, |program| {
         program.push(instruction);
         u32::try_from(program.len() - 1)
     });
     match added {
         Some(Ok(index)) => index,
-        Some(Err(_)) => panic!("Traced: a program holds at most 2^32 instructions"),
-        None => {
-            panic!("Traced: the recording of this number has ended, or is one of another thread")
-        }
+        Some(Err(_)) => panic!("{operation}: a program holds at most 2^32 instructions"),
+        None => ended(operation),
     }
+}
+
+#[track_caller]
+fn ended(operation: &'static str) -> ! {
+    panic!("{operation}: the recording of this number has ended, or is one of another thread")
+}
+
+#[track_caller]
+fn mixed(operation: &'static str) -> ! {
+    panic!("{operation}: numbers of two recordings")
 }
 
 /// The number that [`Program::record`] hands to its function: it notes down what is done to it.
@@ -68,11 +83,17 @@ pub struct Traced<T> {
 }
 
 impl<T: Real> Traced<T> {
-    fn note(self, value: T, instruction: impl FnOnce(u64, u32) -> Instruction) -> Self {
+    #[track_caller]
+    fn note(
+        self,
+        operation: &'static str,
+        value: T,
+        instruction: impl FnOnce(u32) -> Instruction,
+    ) -> Self {
         if self.tag == 0 {
             return Traced::lift(value);
         }
-        let index = push(self.tag, instruction(self.tag, self.index));
+        let index = push(operation, self.tag, instruction(self.index));
         Traced {
             value,
             index,
@@ -82,15 +103,37 @@ impl<T: Real> Traced<T> {
 
     /// The operand's index in a recording.
     #[track_caller]
-    fn index_in(self, tag: u64) -> u32 {
+    fn index_in(self, operation: &'static str, tag: u64) -> u32 {
         if self.tag == 0 {
-            return push(tag, Instruction::Constant(as_f64(self.value)));
+            let constant = Instruction::Constant(as_f64(self.value));
+            return push(operation, tag, constant);
         }
-        assert!(
-            self.tag == tag,
-            "Traced: an operation on numbers of two recordings"
-        );
+        if self.tag != tag {
+            mixed(operation);
+        }
         self.index
+    }
+
+    /// A function of many numbers, from its value.
+    #[track_caller]
+    fn of_many(function: Wide, value: T, n: usize, term: impl Fn(usize) -> Self) -> Self {
+        let name = function.name();
+        Self::check_all(name, n, &term);
+        let Some(first) = (0..n).map(&term).find(|x| x.tag != 0) else {
+            return Traced::lift(value);
+        };
+        for i in 0..n {
+            let x = term(i);
+            let operand = match x.tag {
+                0 => Instruction::Constant(as_f64(x.value)),
+                _ => Instruction::Operand(x.index),
+            };
+            push(name, first.tag, operand);
+        }
+        let Ok(count) = u32::try_from(n) else {
+            panic!("{name}: a program holds at most 2^32 instructions")
+        };
+        first.note(name, value, |_| Instruction::Wide(function, count))
     }
 
     /// The value. The program can then be evaluated only where it is the same.
@@ -143,7 +186,7 @@ impl<T: Real> Number for Traced<T> {
     }
     #[track_caller]
     fn unary(self, function: Unary, value: T, _: T) -> Self {
-        self.note(value, |_, x| Instruction::Unary(function, x))
+        self.note(function.name(), value, |x| Instruction::Unary(function, x))
     }
     #[track_caller]
     fn binary(function: Binary, value: T, (a, _): (Self, T), (b, _): (Self, T)) -> Self {
@@ -151,37 +194,49 @@ impl<T: Real> Number for Traced<T> {
         if tag == 0 {
             return Traced::lift(value);
         }
-        let (i, j) = (a.index_in(tag), b.index_in(tag));
+        let name = function.name();
+        let (i, j) = (a.index_in(name, tag), b.index_in(name, tag));
         Traced {
             value,
-            index: push(tag, Instruction::Binary(function, i, j)),
+            index: push(name, tag, Instruction::Binary(function, i, j)),
             tag,
         }
     }
-    #[track_caller]
-    fn wide(value: T, n: usize, term: impl Fn(usize) -> (Self, T)) -> Self {
-        // No function reaches this by way of the macros: those of many numbers are composed, below.
-        (0..n)
-            .map(term)
-            .fold(Traced::lift(value), |sum, (x, partial)| {
-                sum + (x - Traced::lift(x.value)) * Traced::lift(partial)
-            })
+    fn wide(value: T, _: usize, _: impl Fn(usize) -> (Self, T)) -> Self {
+        unreachable!("functions of many numbers are known by name, or taken apart: {value}")
     }
     #[track_caller]
     fn multiply_add(self, a: Self, b: Self, value: T) -> Self {
         let Some(tag) = [self.tag, a.tag, b.tag].into_iter().find(|&tag| tag != 0) else {
             return Traced::lift(value);
         };
-        let (i, j, k) = (self.index_in(tag), a.index_in(tag), b.index_in(tag));
+        let name = "mul_add";
+        let (i, j) = (self.index_in(name, tag), a.index_in(name, tag));
+        let k = b.index_in(name, tag);
         Traced {
             value,
-            index: push(tag, Instruction::MulAdd(i, j, k)),
+            index: push(name, tag, Instruction::MulAdd(i, j, k)),
             tag,
         }
     }
-    fn step(self, function: Step, value: T) -> Self {
-        self.note(value, |_, x| Instruction::Step(function, x))
+    #[track_caller]
+    fn check_all(operation: &'static str, n: usize, term: impl Fn(usize) -> Self) {
+        let mut tags = (0..n).map(|i| term(i).tag).filter(|&tag| tag != 0);
+        let Some(first) = tags.next() else {
+            return;
+        };
+        if within(&RECORDINGS, first, |_| ()).is_none() {
+            ended(operation);
+        }
+        if tags.any(|tag| tag != first) {
+            mixed(operation);
+        }
     }
+    #[track_caller]
+    fn step(self, function: Step, value: T) -> Self {
+        self.note(function.name(), value, |x| Instruction::Step(function, x))
+    }
+    #[track_caller]
     fn larger(self, other: Self) -> Self {
         let zero = T::zero();
         Self::binary(
@@ -191,6 +246,7 @@ impl<T: Real> Number for Traced<T> {
             (other, zero),
         )
     }
+    #[track_caller]
     fn smaller(self, other: Self) -> Self {
         let zero = T::zero();
         Self::binary(
@@ -200,23 +256,27 @@ impl<T: Real> Number for Traced<T> {
             (other, zero),
         )
     }
+    #[track_caller]
     fn observe(self, question: Question) {
-        let _ = self.note(self.value, |_, x| match question {
+        let _ = self.note(question.name(), self.value, |x| match question {
             Question::Class => {
                 Instruction::Classified(x, self.value.classify(), self.value.is_sign_negative())
             }
             Question::Value => Instruction::Read(x, as_f64(self.value)),
         });
     }
+    #[track_caller]
     fn compare(self, other: Self) -> Option<Ordering> {
         let found = self.value.partial_cmp(&other.value);
         let tag = if self.tag == 0 { other.tag } else { self.tag };
         if tag != 0 {
-            let (i, j) = (self.index_in(tag), other.index_in(tag));
-            push(tag, Instruction::Compared(i, j, found));
+            let name = "partial_cmp";
+            let (i, j) = (self.index_in(name, tag), other.index_in(name, tag));
+            push(name, tag, Instruction::Compared(i, j, found));
         }
         found
     }
+    #[track_caller]
     fn equals(self, other: Self) -> bool {
         self.compare(other) == Some(Ordering::Equal)
     }
@@ -232,47 +292,16 @@ impl<T: Real> Debug for Traced<T> {
 
 number!([T: Real] Traced<T>, T);
 
-impl<T: Real> Real for Traced<T> {
-    super::number::basics!(T);
-    #[track_caller]
-    fn dot_by(n: usize, pair: impl Fn(usize) -> (Self, Self)) -> Self {
-        (0..n)
-            .map(|i| {
-                let (a, b) = pair(i);
-                a * b
-            })
-            .sum()
-    }
-    #[track_caller]
-    fn combine_by(n: usize, pair: impl Fn(usize) -> (T::Plain, Self)) -> Self {
-        (0..n)
-            .map(|i| {
-                let (k, x) = pair(i);
-                x * Self::plain(k)
-            })
-            .sum()
-    }
-    #[track_caller]
-    fn sum_by(n: usize, term: impl Fn(usize) -> Self) -> Self {
-        (0..n).map(term).sum()
-    }
+real_by_parts! {
+    [T: Real] Traced<T>, T;
     #[track_caller]
     fn norm_by(n: usize, term: impl Fn(usize) -> Self) -> Self {
-        (0..n)
-            .map(term)
-            .fold(Traced::lift(T::zero()), Traced::hypot)
+        let value = T::norm_by(n, |i| term(i).value);
+        Self::of_many(Wide::Norm, value, n, term)
     }
     #[track_caller]
     fn log_sum_exp_by(n: usize, term: impl Fn(usize) -> Self) -> Self {
-        let largest = (0..n)
-            .map(&term)
-            .fold(Traced::lift(T::neg_infinity()), Traced::max);
-        // The shift cancels, in the derivative too.
-        (0..n).map(|i| (term(i) - largest).exp()).sum::<Self>().ln() + largest
-    }
-    #[track_caller]
-    fn polynomial_by(x: Self, n: usize, coefficient: impl Fn(usize) -> Self) -> Self {
-        let all = (0..n).rev().map(coefficient);
-        all.reduce(|sum, c| sum * x + c).unwrap_or_default()
+        let value = T::log_sum_exp_by(n, |i| term(i).value);
+        Self::of_many(Wide::LogSumExp, value, n, term)
     }
 }

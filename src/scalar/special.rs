@@ -149,6 +149,10 @@ pub(crate) fn polygamma(n: u32, x: f64) -> f64 {
 fn digamma(x: f64) -> f64 {
     /// The positive zero, in two parts.
     const ZERO: (f64, f64) = (1.461_632_144_968_362_2, 9.549_995_429_965_697e-17);
+    // Beside the pole nothing else is left, and the reciprocal may overflow.
+    if x.abs() < 1e-17 {
+        return -x.recip();
+    }
     if x < 0.0 {
         return digamma(1.0 - x) - PI / tan_pi(x);
     }
@@ -236,7 +240,9 @@ fn tan_pi(x: f64) -> f64 {
 
 /// A polynomial, the constant coefficient first.
 fn polynomial(x: f64, coefficients: &[f64]) -> f64 {
-    coefficients.iter().rev().fold(0.0, |sum, c| sum * x + c)
+    // Started from the last coefficient: 0 times an infinite `x` would make a NaN.
+    let all = coefficients.iter().rev().copied();
+    all.reduce(|sum, c| sum * x + c).unwrap_or_default()
 }
 
 /// Lanczos's sum for [`LANCZOS_G`]: of powers of `1 / x` where those of `x` are large.

@@ -165,6 +165,19 @@ pub(crate) enum Step {
     Signum,
 }
 
+impl Step {
+    /// The name of the method, for messages.
+    pub(crate) const fn name(self) -> Name {
+        match self {
+            Step::Floor => &"floor",
+            Step::Ceil => &"ceil",
+            Step::Round => &"round",
+            Step::Trunc => &"trunc",
+            Step::Signum => &"signum",
+        }
+    }
+}
+
 /// What may be asked about a value that a program can branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
@@ -172,6 +185,16 @@ pub(crate) enum Question {
     Class,
     /// The number itself.
     Value,
+}
+
+impl Question {
+    /// A name for messages.
+    pub(crate) const fn name(self) -> Name {
+        match self {
+            Question::Class => &"classify",
+            Question::Value => &"value",
+        }
+    }
 }
 
 /// Hands the rows to the macro `$then`, after the tokens given to it.

@@ -5,8 +5,10 @@ mod rules;
 use smallvec::SmallVec;
 
 use super::number::names::*;
-use super::parts::real_by_parts;
-use rules::{angle, composed, divided, exponential, linear, multiplied, power, root, solved};
+use super::parts::{log_sum_exp, real_by_parts};
+use rules::{
+    angle, composed, divided, exponential, length, linear, multiplied, power, root, solved,
+};
 
 /// A function of one parameter `t`, as the first `K` coefficients of its Taylor series at `t = 0`: the value, the
 /// derivative, half the second derivative, ….
@@ -181,7 +183,6 @@ impl<T: Real, const K: usize> Number for Taylor<T, K> {
             return Taylor::constant(value);
         }
         let one = Self::one();
-        let constant = |x: f64| Self::lift(literal::<T>(x));
         // The function of which this series is the derivative by its argument.
         let integral = |slope: Self| solved(self, value, |_| slope.with_value(partial));
         match function {
@@ -190,10 +191,7 @@ impl<T: Real, const K: usize> Number for Taylor<T, K> {
             }
             Unary::Recip => divided(one, self, value),
             Unary::Sqrt => root(self, value),
-            Unary::Cbrt if self.c[0].primal().is_zero() => {
-                self.raised(literal::<T>(3.0).recip(), value)
-            }
-            Unary::Cbrt => power(self, literal::<T>(3.0).recip(), value),
+            Unary::Cbrt => self.raised(literal::<T>(3.0).recip(), value),
             Unary::Exp => exponential(self, value),
             Unary::Exp2 => exponential(self * Self::lift(T::LN_2()), value),
             Unary::ExpM1 => exponential(self, partial).with_value(value),
@@ -219,9 +217,7 @@ impl<T: Real, const K: usize> Number for Taylor<T, K> {
             Unary::LnGamma => integral(self.digamma()),
             Unary::Sigmoid => solved(self, value, |y| y * (one - y)),
             Unary::Softplus => integral(self.sigmoid()),
-            Unary::Powi(0) => Self::lift(value),
-            Unary::Powi(n) if self.c[0].primal().is_zero() => self.repeated(n).with_value(value),
-            Unary::Powi(n) => power(self, constant(f64::from(n)).c[0], value),
+            Unary::Powi(n) => self.raised(literal::<T>(f64::from(n)), value),
             Unary::Polygamma(n) => {
                 let mut factorial = T::one();
                 composed(self, |k| {
@@ -244,8 +240,13 @@ impl<T: Real, const K: usize> Number for Taylor<T, K> {
                 a.raised(b.c[0], value)
             }
             Binary::Powf => exponential(a.ln() * b, value),
+            Binary::Atan2 | Binary::Hypot
+                if a.c[0].primal().is_zero() && b.c[0].primal().is_zero() =>
+            {
+                linear(value, (a, da), (b, db))
+            }
             Binary::Atan2 => angle(a, b, value),
-            Binary::Hypot if !value.primal().is_zero() => root(a * a + b * b, value),
+            Binary::Hypot => length(&[a, b], value),
             _ => linear(value, (a, da), (b, db)),
         }
     }
@@ -259,28 +260,15 @@ impl<T: Real, const K: usize> Number for Taylor<T, K> {
 }
 
 impl<T: Real, const K: usize> Taylor<T, K> {
-    /// A whole power by products, which are in order at 0.
-    fn repeated(self, n: i32) -> Self {
-        let (mut base, mut rest, mut product) = (self, n.unsigned_abs(), Self::one());
-        while rest > 0 {
-            if rest % 2 == 1 {
-                product = multiplied(product, base);
-            }
-            base = multiplied(base, base);
-            rest /= 2;
-        }
-        if n < 0 { product.recip() } else { product }
-    }
-
     /// A power with a constant exponent.
     fn raised(self, exponent: T, value: T) -> Self {
         if self.is_lifted() || exponent.is_exactly_zero() {
             return Self::lift(value);
         }
-        if !self.c[0].primal().is_zero() {
+        if num_traits::Float::is_normal(value.primal()) {
             return power(self, exponent, value);
         }
-        // At 0 each derivative is a power of 0 itself.
+        // The value has lost its digits, which the derivatives may have: each is a power itself.
         let mut binomial = T::one();
         composed(self, |k| {
             let order = literal::<T>(k as f64);
@@ -306,7 +294,21 @@ impl<T: Real, const K: usize> Debug for Taylor<T, K> {
 }
 
 number!([T: Real, const K: usize] Taylor<T, K>, T);
-real_by_parts!([T: Real, const K: usize] Taylor<T, K>, T);
+real_by_parts! {
+    [T: Real, const K: usize] Taylor<T, K>, T;
+    fn norm_by(n: usize, term: impl Fn(usize) -> Self) -> Self {
+        let x: SmallVec<[Self; 8]> = (0..n).map(term).collect();
+        let value = T::norm_by(n, |i| x[i].c[0]);
+        // As for the other number types, there is no derivative at the origin.
+        if value.primal().is_zero() {
+            return Self::zero();
+        }
+        length(&x, value)
+    }
+    fn log_sum_exp_by(n: usize, term: impl Fn(usize) -> Self) -> Self {
+        log_sum_exp(n, term)
+    }
+}
 
 #[cfg(test)]
 mod tests;

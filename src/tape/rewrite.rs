@@ -268,18 +268,21 @@ impl Span {
         outside
     }
 
-    /// A variable from outside, or one given within, by which an output has a derivative. What is only differentiated by within is none.
-    pub fn derived_from(&self, tape: TapeRef, output: AnyVar) -> Option<AnyVar> {
+    /// Those of `given`, of variables from outside, and of those given within, by which an output has a derivative. What is only
+    /// differentiated by within is none.
+    pub fn derived_from(&self, tape: TapeRef, given: &[AnyVar], output: AnyVar) -> Vec<AnyVar> {
         let graph = tape.graph("span");
         let mut open = vec![output.index];
         let mut seen = std::collections::HashSet::new();
+        let mut ends = Vec::new();
         while let Some(index) = open.pop() {
-            let node = graph.node(index);
+            let (node, variable) = (graph.node(index), tape.var(index));
             if !node.tracked || !seen.insert(index) {
                 continue;
             }
-            if index < self.first || is_given(&node.op) {
-                return Some(tape.var(index));
+            if index < self.first || is_given(&node.op) || given.contains(&variable) {
+                ends.push(variable);
+                continue;
             }
             let leads = |k: usize| match &node.op {
                 Op::Call(operation) => operation.is_differentiable(k),
@@ -288,7 +291,7 @@ impl Span {
             let inputs = node.inputs.iter().enumerate();
             open.extend(inputs.filter(|&(k, _)| leads(k)).map(|(_, &input)| input));
         }
-        None
+        ends
     }
 
     /// Nothing is kept for a backward pass through these nodes: they will be recorded again for it.

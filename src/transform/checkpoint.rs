@@ -99,6 +99,7 @@ fn segment<F: FnOnce(&[AnyVar]) -> Vec<AnyVar>>(
             "checkpoint: the part reads {read:?}, which is computed outside of it: make it an input"
         );
     }
+    let derived = span.derived_from(tape, &own, output);
     span.untrack(tape);
     let mut constants = outside.constant;
     constants.retain(|&x| in_batch && !is_leaf(x));
@@ -107,13 +108,15 @@ fn segment<F: FnOnce(&[AnyVar]) -> Vec<AnyVar>>(
         .into_iter()
         .chain(constants.iter().copied())
         .collect();
+    let standing = own.iter().chain(&further);
     let part = Recorded {
         span,
-        standing: own.iter().chain(&further).map(|v| v.index).collect(),
+        standing: standing.clone().map(|v| v.index).collect(),
         output: output.index,
     };
     let operation = Checkpoint {
         part,
+        derived: standing.map(|v| derived.contains(v)).collect(),
         waiting,
         constants: constants.len(),
     };
@@ -129,6 +132,8 @@ fn segment<F: FnOnce(&[AnyVar]) -> Vec<AnyVar>>(
 #[derive(Debug, PartialEq)]
 pub(super) struct Checkpoint {
     pub part: Recorded,
+    /// By which inputs of the part the result has a derivative.
+    derived: Vec<bool>,
     /// How many inputs are read again only when the cotangent is there.
     waiting: usize,
     /// How many inputs, the last ones, are constants.
@@ -169,7 +174,7 @@ impl Operation for Checkpoint {
     }
 
     fn is_differentiable(&self, k: usize) -> bool {
-        k > 0
+        k > 0 && self.derived[k - 1]
     }
 
     fn cotangents(&self, pullback: &Pullback<'_>, wanted: &[bool]) -> Option<Vec<Option<AnyVar>>> {

@@ -57,7 +57,8 @@ pub fn custom_vjp<X: Vars + 'static, Y: Vars + 'static>(
     let Some(output) = pack("custom_vjp", &several) else {
         return outputs;
     };
-    if let Some(read) = Span::since(tape, before).derived_from(tape, output) {
+    let read = Span::since(tape, before).derived_from(tape, &[], output);
+    if let Some(read) = read.first() {
         panic!(
             "custom_vjp: the function reads {read:?} from outside, whose gradient the rule does not give: make it an input"
         );

@@ -149,11 +149,12 @@ impl Recording {
             tracked,
             constant,
         } = span.outside(tape, &given, &[row]);
+        let derived = span.derived_from(tape, &given, row);
         span.untrack(tape);
         let captured: Vec<AnyVar> = [leaves, tracked, constant].concat();
         let inputs: Vec<AnyVar> = state.iter().chain(&xs).chain(&captured).copied().collect();
         let standing = [&self.state, &self.element, &captured].map(|all| &all[..]);
-        let body = Body::new(tape, span, standing, (parts, row), (steps, key));
+        let body = Body::new(tape, span, (standing, &derived), (parts, row), (steps, key));
         tape.record(Scan(Arc::new(body)), &inputs)
     }
 }

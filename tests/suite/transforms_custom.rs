@@ -126,7 +126,8 @@ fn a_function_with_a_rule_takes_derivatives_within() {
 fn cotangents_of_closures_are_not_broadcast() {
     let tape = Tape::new();
     let x = tape.leaf(&Tensor::from([1.0, 2.0, 3.0]));
-    let rules: [(&str, fn(Var) -> Var); 4] = [
+    type Rule = fn(Var) -> Var;
+    let rules: [(&str, Rule); 4] = [
         ("[]", |ct| ct.sum()),
         ("[1]", |ct| ct.slice(0, ..1)),
         ("[1, 3]", |ct| ct.unsqueeze(0)),

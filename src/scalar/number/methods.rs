@@ -26,6 +26,7 @@ macro_rules! classify {
         $(
             #[doc = $doc]
             #[inline]
+            #[track_caller]
             pub fn $name(self) -> $result {
                 self.observe(Question::Class);
                 self.inner().$name()
@@ -53,26 +54,31 @@ macro_rules! methods {
 
             /// The largest integer not above the value: a constant.
             #[inline]
+            #[track_caller]
             pub fn floor(self) -> Self {
                 self.step(Step::Floor, self.inner().floor())
             }
             /// The smallest integer not below the value: a constant.
             #[inline]
+            #[track_caller]
             pub fn ceil(self) -> Self {
                 self.step(Step::Ceil, self.inner().ceil())
             }
             /// The nearest integer, halves away from 0: a constant.
             #[inline]
+            #[track_caller]
             pub fn round(self) -> Self {
                 self.step(Step::Round, self.inner().round())
             }
             /// The integer part: a constant.
             #[inline]
+            #[track_caller]
             pub fn trunc(self) -> Self {
                 self.step(Step::Trunc, self.inner().trunc())
             }
             /// The sign of the value as -1 or 1, that of 0 too: a constant.
             #[inline]
+            #[track_caller]
             pub fn signum(self) -> Self {
                 self.step(Step::Signum, self.inner().signum())
             }

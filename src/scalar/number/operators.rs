@@ -119,6 +119,62 @@ macro_rules! operator {
 }
 pub(crate) use operator;
 
+/// Writes the methods of [`PartialEq`]. Both, since a panic would be located in the one that it provides.
+macro_rules! equalities {
+    ($other:ty, |$name:ident| $number:expr) => {
+        #[inline]
+        #[track_caller]
+        fn eq(&self, $name: &$other) -> bool {
+            self.equals($number)
+        }
+        #[allow(clippy::partialeq_ne_impl)]
+        #[inline]
+        #[track_caller]
+        fn ne(&self, $name: &$other) -> bool {
+            !self.equals($number)
+        }
+    };
+}
+pub(crate) use equalities;
+
+/// Writes the methods of [`PartialOrd`], all of them for the same reason.
+macro_rules! comparisons {
+    ($other:ty, |$name:ident| $number:expr) => {
+        #[inline]
+        #[track_caller]
+        fn partial_cmp(&self, $name: &$other) -> Option<Ordering> {
+            self.compare($number)
+        }
+        #[inline]
+        #[track_caller]
+        fn lt(&self, $name: &$other) -> bool {
+            matches!(self.compare($number), Some(Ordering::Less))
+        }
+        #[inline]
+        #[track_caller]
+        fn le(&self, $name: &$other) -> bool {
+            matches!(
+                self.compare($number),
+                Some(Ordering::Less | Ordering::Equal)
+            )
+        }
+        #[inline]
+        #[track_caller]
+        fn gt(&self, $name: &$other) -> bool {
+            matches!(self.compare($number), Some(Ordering::Greater))
+        }
+        #[inline]
+        #[track_caller]
+        fn ge(&self, $name: &$other) -> bool {
+            matches!(
+                self.compare($number),
+                Some(Ordering::Greater | Ordering::Equal)
+            )
+        }
+    };
+}
+pub(crate) use comparisons;
+
 /// Writes all of them.
 macro_rules! operators {
     ([$($generics:tt)*] $number:ty, $inner:ty) => {
@@ -185,34 +241,22 @@ macro_rules! operators {
             }
         }
         impl<$($generics)*> PartialEq for $number {
-            #[inline]
-            fn eq(&self, other: &Self) -> bool {
-                self.equals(*other)
-            }
+            $crate::scalar::number::equalities!(Self, |other| *other);
         }
         impl<$($generics)*> PartialOrd for $number {
-            #[inline]
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-                self.compare(*other)
-            }
+            $crate::scalar::number::comparisons!(Self, |other| *other);
         }
         impl<P: Plain, $($generics)*> PartialEq<P> for $number
         where
             $inner: Real<Plain = P>,
         {
-            #[inline]
-            fn eq(&self, other: &P) -> bool {
-                self.equals(Self::lift(<$inner as Real>::plain(*other)))
-            }
+            $crate::scalar::number::equalities!(P, |other| Self::lift(<$inner as Real>::plain(*other)));
         }
         impl<P: Plain, $($generics)*> PartialOrd<P> for $number
         where
             $inner: Real<Plain = P>,
         {
-            #[inline]
-            fn partial_cmp(&self, other: &P) -> Option<Ordering> {
-                self.compare(Self::lift(<$inner as Real>::plain(*other)))
-            }
+            $crate::scalar::number::comparisons!(P, |other| Self::lift(<$inner as Real>::plain(*other)));
         }
         impl<$($generics)*> Sum for $number {
             #[track_caller]

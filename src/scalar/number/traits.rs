@@ -50,6 +50,7 @@ macro_rules! traits {
                 Self::lift(<$inner>::zero())
             }
             #[inline]
+            #[track_caller]
             fn is_zero(&self) -> bool {
                 self.equals(Self::zero())
             }
@@ -136,39 +137,48 @@ macro_rules! traits {
                 Self::abs_sub(*self, *other)
             }
             #[inline]
+            #[track_caller]
             fn signum(&self) -> Self {
                 Self::signum(*self)
             }
             #[inline]
+            #[track_caller]
             fn is_positive(&self) -> bool {
                 self.is_sign_positive()
             }
             #[inline]
+            #[track_caller]
             fn is_negative(&self) -> bool {
                 self.is_sign_negative()
             }
         }
         impl<$($generics)*> num_traits::ToPrimitive for $number {
+            #[track_caller]
             fn to_i64(&self) -> Option<i64> {
                 self.observe(Question::Value);
                 self.inner().to_i64()
             }
+            #[track_caller]
             fn to_u64(&self) -> Option<u64> {
                 self.observe(Question::Value);
                 self.inner().to_u64()
             }
+            #[track_caller]
             fn to_i128(&self) -> Option<i128> {
                 self.observe(Question::Value);
                 self.inner().to_i128()
             }
+            #[track_caller]
             fn to_u128(&self) -> Option<u128> {
                 self.observe(Question::Value);
                 self.inner().to_u128()
             }
+            #[track_caller]
             fn to_f32(&self) -> Option<f32> {
                 self.observe(Question::Value);
                 self.inner().to_f32()
             }
+            #[track_caller]
             fn to_f64(&self) -> Option<f64> {
                 self.observe(Question::Value);
                 self.inner().to_f64()
@@ -257,6 +267,7 @@ macro_rules! traits {
                 mul_add(a: Self, b: Self) -> Self;
                 copysign(sign: Self) -> Self;
             }
+            #[track_caller]
             fn integer_decode(self) -> (u64, i16, i8) {
                 self.observe(Question::Value);
                 self.inner().integer_decode()

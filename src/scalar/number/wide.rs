@@ -12,6 +12,7 @@ macro_rules! basics {
             Self::lift(<$inner as Real>::plain(x))
         }
         #[inline]
+        #[track_caller]
         fn primal(self) -> Self::Plain {
             self.observe(Question::Value);
             self.inner().primal()

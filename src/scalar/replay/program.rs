@@ -97,7 +97,7 @@ impl<T: Plain> Program<T> {
         for y in f(&x) {
             outputs.push(match y.tag {
                 0 => Err(y.value),
-                _ => Ok(y.index_in(tag)),
+                _ => Ok(y.index_in("record", tag)),
             });
         }
         let instructions = ongoing.end().unwrap_or_default();
@@ -111,7 +111,8 @@ impl<T: Plain> Program<T> {
         }
     }
 
-    /// The number of instructions: inputs, constants, operations, and questions about numbers.
+    /// The number of instructions: inputs, constants, operations, operands of `norm` and `log_sum_exp`, and questions about
+    /// numbers.
     ///
     /// ```
     /// use wengert::scalar::Program;
@@ -173,6 +174,8 @@ impl<T: Plain> Program<T> {
                 Instruction::Unary(function, a) => function.value(at(a)),
                 Instruction::Binary(function, a, b) => function.value(at(a), at(b)),
                 Instruction::MulAdd(a, b, c) => at(a).mul_add(at(b), at(c)),
+                Instruction::Operand(a) => at(a),
+                Instruction::Wide(function, n) => function.value(&self.values[k - n as usize..]),
                 Instruction::Step(function, a) => match function {
                     Step::Floor => at(a).floor(),
                     Step::Ceil => at(a).ceil(),
@@ -269,6 +272,13 @@ impl<T: Plain> Program<T> {
                     to(a, at(b));
                     to(b, at(a));
                     to(c, T::one());
+                }
+                Instruction::Operand(a) => to(a, T::one()),
+                Instruction::Wide(function, n) => {
+                    let first = k - n as usize;
+                    function.partials(&values[first..k], values[k], |i, partial| {
+                        to((first + i) as u32, partial);
+                    });
                 }
                 _ => {}
             }

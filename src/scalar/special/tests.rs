@@ -284,3 +284,15 @@ fn recurrences_hold_between_the_cases() {
         );
     }
 }
+
+#[test]
+fn right_beside_the_pole_values_are_infinite() {
+    for x in [1e-310, 5e-324] {
+        assert_eq!(polygamma(0, x), f64::NEG_INFINITY);
+        assert_eq!(polygamma(0, -x), f64::INFINITY);
+        assert_eq!(polygamma(1, -x), f64::INFINITY);
+        assert_eq!(polygamma(2, -x), f64::INFINITY);
+        assert_eq!(polygamma(3, -x), f64::INFINITY);
+        assert_eq!(polygamma(2, x), f64::NEG_INFINITY);
+    }
+}

@@ -3,8 +3,10 @@
 //! With `'` the derivative by the parameter, a function `y = f(u)` satisfies a differential equation, which is compared
 //! coefficient by coefficient. The first coefficient of a result is given: it is computed by the function itself.
 
+use smallvec::SmallVec;
+
 use super::Taylor;
-use crate::scalar::number::literal;
+use crate::scalar::number::{literal, scale_of};
 use crate::scalar::real::Real;
 
 /// A number of terms as a constant.
@@ -56,10 +58,19 @@ pub(super) fn divided<T: Real, const K: usize>(
     let mut y = [T::zero(); K];
     y[0] = value;
     for k in 1..K {
-        let sum = (1..=k).fold(a.c[k], |sum, j| sum - times(b.c[j], y[k - j]));
-        y[k] = times(sum, b.c[0].recip());
+        y[k] = quotient(a, b, &y, k);
     }
     Taylor { c: y }
+}
+
+/// The coefficient `k` of `y = a / b` from those before.
+fn quotient<T: Real, const K: usize>(a: Taylor<T, K>, b: Taylor<T, K>, y: &[T; K], k: usize) -> T {
+    let sum = (1..=k).fold(a.c[k], |sum, j| sum - times(b.c[j], y[k - j]));
+    if sum.is_exactly_zero() {
+        T::zero()
+    } else {
+        sum / b.c[0]
+    }
 }
 
 /// `y = sqrt u`, from `y^2 = u`.
@@ -74,8 +85,10 @@ pub(super) fn root<T: Real, const K: usize>(u: Taylor<T, K>, value: T) -> Taylor
     Taylor { c: y }
 }
 
-/// `y = u^a` for a constant `a`, from `u y' = a y u'`.
+/// `y = u^a` for a constant `a`, from `u y' = a y u'`. All of it is built on the value, which must have its digits.
 pub(super) fn power<T: Real, const K: usize>(u: Taylor<T, K>, a: T, value: T) -> Taylor<T, K> {
+    // The equation holds for any multiple of u, and products with this one do not vanish or overflow early.
+    let u = scaled(u, scale_of(u.c[0].primal()));
     let mut y = [T::zero(); K];
     y[0] = value;
     for k in 1..K {
@@ -136,17 +149,58 @@ pub(super) fn composed<T: Real, const K: usize>(
     y
 }
 
-/// The angle of the point `(b, a)`: `y' = (b a' - a b') / (a^2 + b^2)`.
+/// A series times a constant.
+fn scaled<T: Real, const K: usize>(x: Taylor<T, K>, scale: T::Plain) -> Taylor<T, K> {
+    let scale = T::plain(scale);
+    Taylor {
+        c: x.c.map(|c| c * scale),
+    }
+}
+
+/// The length `y` of a vector `x` away from the origin: `y' = p x'` with `p = x / y`, without squares.
+pub(super) fn length<T: Real, const K: usize>(x: &[Taylor<T, K>], value: T) -> Taylor<T, K> {
+    let mut y = Taylor::constant(value);
+    let directions = x.iter().map(|x| Taylor::constant(x.c[0] / value));
+    let mut directions: SmallVec<[Taylor<T, K>; 8]> = directions.collect();
+    for k in 1..K {
+        let pairs = x.iter().zip(&directions);
+        y.c[k] = pairs.fold(T::zero(), |sum, (&x, &p)| sum + integrated(x, p, k));
+        for (&x, p) in x.iter().zip(&mut directions) {
+            p.c[k] = quotient(x, y, &p.c, k);
+        }
+    }
+    y
+}
+
+/// The angle of the point `(b, a)`, not the origin: `y' = (b a' - a b') / r^2`.
 pub(super) fn angle<T: Real, const K: usize>(
     a: Taylor<T, K>,
     b: Taylor<T, K>,
     value: T,
 ) -> Taylor<T, K> {
-    let square = a * a + b * b;
-    let (by_a, by_b) = (b / square, a / square);
+    let r = length(&[a, b], T::hypot(a.c[0], b.c[0]));
+    // Near to 1, so that no product or square vanishes or overflows early.
+    let scale = scale_of(r.c[0].primal());
+    let (p, q) = (scaled(a, scale), scaled(b, scale));
+    let coefficient = |k: usize| {
+        (1..=k).fold(T::zero(), |sum, j| {
+            let turned = times(a.c[j], q.c[k - j]) - times(b.c[j], p.c[k - j]);
+            sum + number::<T>(j) * turned
+        })
+    };
+    let turned = Taylor {
+        c: std::array::from_fn(|k| {
+            if k + 1 < K {
+                coefficient(k + 1)
+            } else {
+                T::zero()
+            }
+        }),
+    };
+    let slope = turned / scaled(r, scale) / r;
     let mut y = Taylor::constant(value);
     for k in 1..K {
-        y.c[k] = integrated(a, by_a, k) - integrated(b, by_b, k);
+        y.c[k] = slope.c[k - 1] / number::<T>(k);
     }
     y
 }

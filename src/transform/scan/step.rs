@@ -17,6 +17,8 @@ pub(super) struct Body {
     /// The nodes that a row is joined of.
     pub parts: Vec<u32>,
     pub layout: Layout,
+    /// By which inputs of a step what it makes has a derivative.
+    pub derived: Vec<bool>,
     /// Which of the nodes that stand for inputs is the key of random numbers, if any are drawn.
     pub key: Option<u32>,
     forward: Compiled,
@@ -27,7 +29,7 @@ impl Body {
     pub fn new(
         tape: TapeRef,
         span: Span,
-        standing: [&[AnyVar]; 3],
+        (standing, derived): ([&[AnyVar]; 3], &[AnyVar]),
         (parts, row): (&[AnyVar], AnyVar),
         (steps, key): (usize, Option<AnyVar>),
     ) -> Self {
@@ -39,8 +41,10 @@ impl Body {
             output: row.index,
         };
         let forward = step.compiled(tape);
+        let inputs = standing.into_iter().flatten();
         Body {
             step,
+            derived: inputs.map(|v| derived.contains(v)).collect(),
             parts: parts.iter().map(|part| part.index).collect(),
             layout,
             key: key.map(|key| key.index),
@@ -105,6 +109,10 @@ impl Operation for Scan {
             .collect();
         let back = ScanBack(Arc::new(back));
         Some(apart(&body.layout, tape.record(back, &inputs)))
+    }
+
+    fn is_differentiable(&self, k: usize) -> bool {
+        self.0.derived[k]
     }
 
     fn batched(&self, batch: &Batch<'_>) -> Option<AnyVar> {

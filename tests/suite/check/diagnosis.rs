@@ -219,6 +219,52 @@ fn overflow_nan_and_lost_digits_are_named_with_their_lines() {
 }
 
 #[test]
+fn a_result_whose_sum_does_not_change_is_no_trouble() {
+    let x = Tensor::from([0.3, -1.2, 2.0]);
+    check::numerics(|[x]| x.softmax(0), [&x]).unwrap();
+    check::numerics(|[x]| x.softmax(0), [&x.cast::<f32>()]).unwrap();
+    let normalized = |[x]: [Var<f64>; 1]| (x - x.mean()) / (x.var(0) + 1e-5).sqrt();
+    check::numerics(normalized, [&x]).unwrap();
+    // What is contracted by the function itself is its own affair.
+    let troubles = check::numerics(|[x]| x.softmax(0).sum(), [&x]).unwrap_err();
+    assert!(troubles.all().iter().all(|t| t.is_backward()), "{troubles}");
+}
+
+#[test]
+fn a_constant_that_spoils_the_result_is_named() {
+    let x = Tensor::from([1.0, -2.0]);
+    let first = |found: Result<(), check::Troubles>| {
+        let troubles = found.unwrap_err();
+        let first = &troubles.all()[0];
+        assert!(!first.is_backward(), "{troubles}");
+        (first.kind(), first.operation(), first.location().line())
+    };
+    use TroubleKind::{Infinite, NotANumber};
+    let start = line!();
+    let nan = check::numerics(|[x]| x + f64::NAN, [&x]);
+    assert_eq!(first(nan), (NotANumber, "fill", start + 1));
+    let infinite = check::numerics(|[x]| x * f64::INFINITY, [&x]);
+    assert_eq!(first(infinite), (Infinite, "fill", start + 3));
+    let full = check::numerics(|[x]| x * x.tape().full([2], f64::NAN), [&x]);
+    assert_eq!(first(full), (NotANumber, "fill", start + 5));
+    let far = check::numerics(|[x]| (x - f64::INFINITY).exp().sum() + x.ln().sum(), [&x]);
+    let troubles = far.unwrap_err();
+    assert!(
+        troubles.all().iter().all(|t| t.operation() != "fill"),
+        "{troubles}"
+    );
+    // One that masks does no harm.
+    let masked = |[x]: [Var<f64>; 1]| {
+        let mask = x.tape().full(x.shape(), f64::NEG_INFINITY);
+        x.gt(0.0).select(x, mask).exp().minimum(f64::INFINITY)
+    };
+    let found = check::numerics(masked, [&x]);
+    if let Err(troubles) = found {
+        panic!("{troubles}");
+    }
+}
+
+#[test]
 fn a_tape_is_listed_and_drawn() {
     let tape = Tape::new();
     let x = tape.leaf(&Tensor::<f32>::ones([2, 3]));
@@ -271,4 +317,77 @@ fn a_tape_is_listed_and_drawn() {
     tape.reset();
     assert_eq!(tape.to_string(), "an empty tape\n");
     assert_eq!(tape.to_dot().matches('}').count(), 1);
+}
+
+/// Rules take the place of ways that are stopped; what is stopped within a part is cut at the line of the part.
+#[test]
+fn ways_through_rules_and_parts() {
+    use wengert::transform::{checkpoint, custom_vjp, scan};
+    let model = vec![parameter(1.0), parameter(2.0)];
+    type V = Var<f64>;
+    let reached = |f: &dyn Fn(V, V) -> V| {
+        check::reachability(&model, |m, tape| f(m[0].on(tape), m[1].on(tape)).sum())
+    };
+    let whole: [&dyn Fn(V, V) -> V; 5] = [
+        &|a, b| {
+            custom_vjp(
+                |(a, b): (V, V)| a * b,
+                |(a, b), _, ct| (ct * b, ct * a),
+                (a, b),
+            )
+        },
+        &|a, b| checkpoint(|(a, b): (V, V)| a * b.exp(), (a, b)),
+        &|a, b| checkpoint(|a: V| a * model[1].on(a.tape()).exp(), a) + b * 0.0,
+        &|a, b| (a * b).straight_through(|x| x.round()),
+        &|a, b| scan(|s: V, a: V| (s * b.sum() + a, s), a.at(0, 0), a).1,
+    ];
+    for (k, f) in whole.into_iter().enumerate() {
+        let found = reached(f).unwrap_or_else(|error| panic!("{k}: {error}"));
+        assert!(
+            found.parameters().iter().all(|d| d.cuts().is_empty()),
+            "{k}: {found}"
+        );
+    }
+    let first = |a: V| a.at(0, 0);
+    let line = line!();
+    let stopped: [&dyn Fn(V, V) -> V; 4] = [
+        &|a, b| checkpoint(|(a, b): (V, V)| a * b.stop_gradient(), (a, b)),
+        &|a, b| checkpoint(|(a, _): (V, V)| a * 2.0, (a, b)),
+        &|a, b| {
+            scan(
+                |s: V, x: V| (s * first(b).stop_gradient() + x, s),
+                first(a),
+                a,
+            )
+            .1
+        },
+        &|a, b| custom_vjp(|a: V| a * b.stop_gradient(), |_, _, ct| ct, a),
+    ];
+    for (k, f) in stopped.into_iter().enumerate() {
+        let error = reached(f).expect_err("a way that is cut");
+        let all = error.reachability().parameters();
+        assert_eq!(
+            [all[0].reach(), all[1].reach()],
+            [Reach::Reached, Reach::Cut],
+            "{k}: {error}"
+        );
+        assert!(all[0].cuts().is_empty(), "{k}: {error}");
+        let [cut] = all[1].cuts() else {
+            panic!("{k}: {error}");
+        };
+        assert_eq!(
+            cut.location().line() as usize,
+            line as usize + 2 + k,
+            "{k}: {error}"
+        );
+    }
+    // A step of training refuses it, as it does where the way is cut in plain code.
+    let step = value_and_grad(&model, |m, tape| {
+        checkpoint(
+            |(a, b): (V, V)| a * b.stop_gradient(),
+            (m[0].on(tape), m[1].on(tape)),
+        )
+        .sum()
+    });
+    assert_eq!(step.unreached(), ["1"]);
 }

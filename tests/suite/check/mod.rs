@@ -2,6 +2,7 @@
 
 mod diagnosis;
 mod planted;
+mod steps;
 mod strategies;
 
 use proptest::prelude::*;

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod edges;
+mod extremes;
 mod functions;
 mod many;
 mod memory;

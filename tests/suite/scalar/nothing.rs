@@ -179,6 +179,6 @@ fn a_traced_number_of_another_thread_is_refused() {
         Program::record(|x| vec![x[0] * stale], &[1.0]);
     });
     let message = outcome.join().unwrap_err();
-    let message = message.downcast_ref::<&str>().unwrap();
-    assert!(message.starts_with("Traced: "), "{message}");
+    let message = message.downcast_ref::<String>().unwrap();
+    assert_eq!(message, "mul: numbers of two recordings");
 }

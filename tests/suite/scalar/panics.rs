@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use wengert::scalar::{self, Dual, Program, Scalar, Tape};
+use wengert::scalar::{self, Dual, Patterned, Program, Scalar, Tape, Traced};
 
 use crate::suite::panic::caught;
 
@@ -415,5 +415,110 @@ fn results_of_another_call_of_a_sparse_derivative() {
         ),
         "hessian_sparse",
         "another call"
+    );
+}
+
+#[test]
+fn numbers_of_a_program_that_was_recorded() {
+    use num_traits::{Float, ToPrimitive, Zero};
+
+    let mut escaped = Vec::new();
+    let f = |x: &[Traced<f64>]| {
+        escaped.extend_from_slice(x);
+        vec![x[0]]
+    };
+    Program::record(f, &[1.0, 2.0]);
+    let (x, y) = (escaped[0], escaped[1]);
+    let ended = "the recording of this number has ended";
+    refused!(x.sin(), "sin", ended);
+    refused!(-x, "neg", ended);
+    refused!(x.powi(3), "powi", ended);
+    refused!(Float::exp(x), "exp", ended);
+    refused!(x + y, "add", ended);
+    refused!(x * 2.0, "mul", ended);
+    refused!(x.max(y), "max", ended);
+    refused!(x.min(1.0.into()), "min", ended);
+    refused!(x.mul_add(y, y), "mul_add", ended);
+    refused!(x.floor(), "floor", ended);
+    refused!(x.signum(), "signum", ended);
+    refused!(Float::trunc(x), "trunc", ended);
+    refused!(x.value(), "value", ended);
+    refused!(scalar::Real::primal(x), "value", ended);
+    refused!(x.to_f64(), "value", ended);
+    refused!(x.is_nan(), "classify", ended);
+    refused!(x < y, "partial_cmp", ended);
+    refused!(x <= y, "partial_cmp", ended);
+    refused!(x > y, "partial_cmp", ended);
+    refused!(x >= 1.0, "partial_cmp", ended);
+    refused!(x == y, "partial_cmp", ended);
+    refused!(x != 1.0, "partial_cmp", ended);
+    refused!(x.is_zero(), "partial_cmp", ended);
+    refused!(x.clamp(y, y), "partial_cmp", ended);
+    refused!(scalar::sum(&[x, y]), "sum", ended);
+    refused!(scalar::dot(&[x], &[y]), "dot", ended);
+    refused!(scalar::norm(&[x, y]), "norm", ended);
+    refused!(scalar::log_sum_exp(&[x, y]), "log_sum_exp", ended);
+    refused!(scalar::polynomial(&[x, y], x), "polynomial", ended);
+    refused!(
+        scalar::linear_combination(&[1.0, 2.0], &[x, y]),
+        "linear_combination",
+        ended
+    );
+    let two = "numbers of two recordings";
+    Program::record(
+        |z: &[Traced<f64>]| {
+            refused!(z[0] + x, "add", two);
+            refused!(z[0].mul_add(z[0], x), "mul_add", two);
+            refused!(z[0] < x, "partial_cmp", two);
+            refused!(scalar::norm(&[z[0], x]), "norm", two);
+            refused!(scalar::dot(&[z[0]], &[x]), "dot", two);
+            vec![]
+        },
+        &[1.0],
+    );
+    refused!(Program::record(|_| vec![x], &[1.0]), "record", two);
+}
+
+#[test]
+fn numbers_of_a_sparse_derivative_that_was_found() {
+    let mut escaped = Vec::new();
+    let f = |x: &[Patterned<f64>]| {
+        escaped.extend_from_slice(x);
+        vec![x[0]]
+    };
+    scalar::jacobian_sparse(f, &[1.0, 2.0]);
+    let (x, y) = (escaped[0], escaped[1]);
+    let ended = "is used after the call has returned";
+    refused!(x.sin(), "sin", ended);
+    refused!(x.powi(3), "powi", ended);
+    refused!(x + y, "add", ended);
+    refused!(2.0 / x, "div", ended);
+    refused!(x.powf(2.0.into()), "powf", ended);
+    refused!(x.mul_add(y, y), "mul_add", ended);
+    refused!(
+        Patterned::custom(&[x], 1.0, &[1.0], |_, _| None),
+        "custom",
+        ended
+    );
+    refused!(scalar::sum(&[x, y]), "sum", ended);
+    refused!(scalar::dot(&[x], &[y]), "dot", ended);
+    refused!(scalar::norm(&[x, y]), "norm", ended);
+    refused!(scalar::log_sum_exp(&[x, y]), "log_sum_exp", ended);
+    refused!(scalar::polynomial(&[x, y], x), "polynomial", ended);
+    refused!(
+        scalar::linear_combination(&[1.0, 2.0], &[x, y]),
+        "linear_combination",
+        ended
+    );
+    let two = "numbers of two sparse derivatives";
+    scalar::hessian_sparse(
+        |z| {
+            refused!(z[0] * x, "mul", two);
+            refused!(z[0].mul_add(z[0], x), "mul_add", two);
+            refused!(scalar::norm(&[z[0], x]), "norm", two);
+            refused!(scalar::sum(&[z[0], x]), "sum", two);
+            z[0]
+        },
+        &[1.0],
     );
 }
