@@ -21,6 +21,9 @@ use std::rc::Rc;
 /// the gradient can be differentiated again. A function of several results, of one floating-point type, gives them in any
 /// [arrangement](Vars), in which the rule has their cotangents: zeros for one that nothing depends on.
 ///
+/// In [`vmap`](super::vmap()) a rule has the examples of its inputs. Other variables of the function that is run on all examples it must
+/// have as inputs, too: where the derivative is taken outside of that function they are no longer there.
+///
 /// ```
 /// use wengert::prelude::*;
 /// use wengert::transform::custom_vjp;
