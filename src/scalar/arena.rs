@@ -510,10 +510,11 @@ fn back_pairs<T: Real, const L: usize>(
 ) -> (usize, [T; L]) {
     assert!(0 < end && end <= nodes.len() && nodes.len() == adjoints.len());
     let mut k = end - 1;
-    let mut at = &raw const nodes[k];
+    // SAFETY: `k` was compared with the length.
+    let mut at = unsafe { nodes.as_ptr().add(k) };
     while k >= first {
         // SAFETY: `at` is the place of node `k`, and `k` only decreases.
-        let node = unsafe { *at };
+        let node = unsafe { &*at };
         ask_ahead(at);
         let [i, j] = node.operands.map(|operand| operand as usize);
         // The operands of a pair come before it, and nothing else looks like that. (An entry of a wide node does, but a sweep comes
