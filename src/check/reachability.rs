@@ -417,7 +417,7 @@ fn ancestors(graph: &Graph, result: u32, within: bool) -> Vec<bool> {
             let node = graph.node(at as u32);
             // What a rule differentiates is computed beside it, and handed on.
             let handed_on = match &node.op {
-                Op::Call(call) => call.overwrites().filter(|&k| !is_differentiable(node, k)),
+                Op::Call(call) => call.overwrites().filter(|&k| !call.is_differentiable(k)),
                 _ => None,
             };
             let inputs = node.inputs.iter().enumerate();
@@ -427,14 +427,6 @@ fn ancestors(graph: &Graph, result: u32, within: bool) -> Vec<bool> {
         }
     }
     needed
-}
-
-/// Whether an operation has a derivative by input `k`, if its result has one.
-fn is_differentiable(node: &Node, k: usize) -> bool {
-    match &node.op {
-        Op::Call(call) => call.is_differentiable(k),
-        _ => true,
-    }
 }
 
 /// How a result depends on a parameter, given which nodes it depends on, and those without the parts that have a rule.
@@ -464,7 +456,7 @@ fn look(graph: &Graph, param: &ParamRef<'_>, [all, apart]: &[Vec<bool>; 2]) -> (
             continue;
         }
         // All that is open may be inputs that the operation has no derivative by.
-        let stopped = from.all(|(k, _)| !is_differentiable(node, k));
+        let stopped = from.all(|(k, _)| !node.op.is_differentiable(k));
         match Cut::of(node, stopped) {
             // The largest element that a softmax subtracts makes no difference to it, and what goes straight through goes another way.
             Some(cut)

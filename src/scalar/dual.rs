@@ -246,12 +246,7 @@ impl<T: Real, const N: usize> Number for Dual<T, N> {
     }
     #[inline]
     #[track_caller]
-    fn wide(value: T, n: usize, term: impl Fn(usize) -> (Self, T)) -> Self {
-        Self::wide_named("custom", value, n, term)
-    }
-    #[inline]
-    #[track_caller]
-    fn wide_named(
+    fn wide(
         operation: &'static str,
         value: T,
         n: usize,

@@ -84,21 +84,14 @@ pub(crate) trait Number: Copy {
         Self::binary(function, value, (Self::lift(a), Self::Inner::zero()), b)
     }
 
-    /// A function of `n` numbers: its value, and each with its partial derivative. Terms are asked for in their order,
-    /// from the first on, perhaps in several passes.
-    fn wide(value: Self::Inner, n: usize, term: impl Fn(usize) -> (Self, Self::Inner)) -> Self;
-
-    /// As [`wide`](Number::wide), with the name of the function for messages.
-    #[inline(always)]
-    #[track_caller]
-    fn wide_named(
-        _: &'static str,
+    /// A function of `n` numbers, with its name for messages: its value, and each with its partial derivative. Terms are asked for in
+    /// their order, from the first on, perhaps in several passes.
+    fn wide(
+        operation: &'static str,
         value: Self::Inner,
         n: usize,
         term: impl Fn(usize) -> (Self, Self::Inner),
-    ) -> Self {
-        Self::wide(value, n, term)
-    }
+    ) -> Self;
 
     /// Panics if `n` numbers cannot be recorded together, with the name of the function of all of them.
     #[inline(always)]
@@ -113,7 +106,7 @@ pub(crate) trait Number: Copy {
             let (a, b) = pair(i);
             (a.inner(), b.inner())
         });
-        Self::wide_named("dot", value, 2 * n, |i| {
+        Self::wide("dot", value, 2 * n, |i| {
             let (a, b) = pair(i / 2);
             if i % 2 == 0 {
                 (a, b.inner())
@@ -140,7 +133,7 @@ pub(crate) trait Number: Copy {
     #[track_caller]
     fn multiply_add(self, a: Self, b: Self, value: Self::Inner) -> Self {
         let (x, y) = (self.inner(), a.inner());
-        Self::wide_named("mul_add", value, 3, |i| match i {
+        Self::wide("mul_add", value, 3, |i| match i {
             0 => (self, y),
             1 => (a, x),
             _ => (b, Self::Inner::one()),

@@ -308,7 +308,7 @@ impl<T: Real> Number for Patterned<T> {
         }
     }
     #[track_caller]
-    fn wide(value: T, _: usize, _: impl Fn(usize) -> (Self, T)) -> Self {
+    fn wide(_: &str, value: T, _: usize, _: impl Fn(usize) -> (Self, T)) -> Self {
         unreachable!("functions of many numbers are taken apart: {value}")
     }
     #[track_caller]

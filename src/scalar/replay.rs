@@ -202,7 +202,7 @@ impl<T: Real> Number for Traced<T> {
             tag,
         }
     }
-    fn wide(value: T, _: usize, _: impl Fn(usize) -> (Self, T)) -> Self {
+    fn wide(_: &str, value: T, _: usize, _: impl Fn(usize) -> (Self, T)) -> Self {
         unreachable!("functions of many numbers are known by name, or taken apart: {value}")
     }
     #[track_caller]

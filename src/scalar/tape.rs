@@ -151,7 +151,7 @@ impl<T: Real> Tape<T> {
             partials.len()
         );
         self.own_all("custom", inputs);
-        Scalar::wide(value, inputs.len(), |i| (inputs[i], partials[i]))
+        Scalar::wide("custom", value, inputs.len(), |i| (inputs[i], partials[i]))
     }
 
     /// A function of many results, with its rule: `rule(cotangents, out)` turns the cotangents of the results into those of

@@ -250,7 +250,7 @@ impl<T: Real, const K: usize> Number for Taylor<T, K> {
             _ => linear(value, (a, da), (b, db)),
         }
     }
-    fn wide(value: T, _: usize, _: impl Fn(usize) -> (Self, T)) -> Self {
+    fn wide(_: &str, value: T, _: usize, _: impl Fn(usize) -> (Self, T)) -> Self {
         unreachable!("functions of many numbers are taken apart: {value}")
     }
     #[track_caller]

@@ -220,6 +220,14 @@ pub(crate) enum View {
 }
 
 impl Op {
+    /// Whether it has a derivative by input `k`, if its result has one.
+    pub fn is_differentiable(&self, k: usize) -> bool {
+        match self {
+            Op::Call(operation) => operation.is_differentiable(k),
+            _ => true,
+        }
+    }
+
     /// Whether another node does the same, whatever number it holds.
     pub fn is_same(&self, other: &Op) -> bool {
         match (self, other) {

@@ -284,12 +284,9 @@ impl Span {
                 ends.push(variable);
                 continue;
             }
-            let leads = |k: usize| match &node.op {
-                Op::Call(operation) => operation.is_differentiable(k),
-                _ => true,
-            };
             let inputs = node.inputs.iter().enumerate();
-            open.extend(inputs.filter(|&(k, _)| leads(k)).map(|(_, &input)| input));
+            let leading = inputs.filter(|&(k, _)| node.op.is_differentiable(k));
+            open.extend(leading.map(|(_, &input)| input));
         }
         ends
     }
@@ -380,16 +377,13 @@ impl Span {
         for copy in copies {
             let of = |input: &u32| found.get(input).copied().unwrap_or(*input);
             let inputs: Vec<u32> = copy.inputs.iter().map(of).collect();
-            let tracks = |k: usize| match &copy.op {
-                Op::Call(operation) => operation.is_differentiable(k),
-                _ => true,
-            };
             let tracked = match copy.op {
                 Op::View(View::Alias) => !self.stops.contains(&copy.index),
                 _ => {
                     let mut inputs = inputs.iter().enumerate();
                     copy.dtype.is_float()
-                        && inputs.any(|(k, &i)| graph.node(i).tracked && tracks(k))
+                        && inputs
+                            .any(|(k, &i)| graph.node(i).tracked && copy.op.is_differentiable(k))
                 }
             };
             let inputs = inputs.into_iter().collect();

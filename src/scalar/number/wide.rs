@@ -55,7 +55,7 @@ macro_rules! real {
                     let (k, x) = pair(i);
                     (k, x.inner())
                 });
-                Self::wide_named("linear_combination", value, n, |i| {
+                Self::wide("linear_combination", value, n, |i| {
                     let (k, x) = pair(i);
                     (x, <$inner as Real>::plain(k))
                 })
@@ -64,29 +64,25 @@ macro_rules! real {
             #[track_caller]
             fn sum_by(n: usize, term: impl Fn(usize) -> Self) -> Self {
                 let value = <$inner>::sum_by(n, |i| term(i).inner());
-                Self::wide_named("sum", value, n, |i| (term(i), <$inner>::one()))
+                Self::wide("sum", value, n, |i| (term(i), <$inner>::one()))
             }
             #[track_caller]
             fn norm_by(n: usize, term: impl Fn(usize) -> Self) -> Self {
                 let value = <$inner>::norm_by(n, |i| term(i).inner());
                 let at_origin = value == <$inner>::zero();
-                Self::wide_named("norm", value, n, |i| {
+                Self::wide("norm", value, n, |i| {
                     let x = term(i);
                     (x, if at_origin { <$inner>::zero() } else { x.inner() / value })
                 })
             }
             #[track_caller]
             fn log_sum_exp_by(n: usize, term: impl Fn(usize) -> Self) -> Self {
-                type Constant<S> = <S as Real>::Plain;
-                let least = num_traits::Float::neg_infinity();
-                let largest: Constant<Self> =
-                    (0..n).fold(least, |m, i| num_traits::Float::max(m, term(i).primal()));
-                let shift = if num_traits::Float::is_finite(largest) { largest } else { Zero::zero() };
+                let shift = $crate::scalar::parts::shift_of((0..n).map(|i| term(i).primal()));
                 let shifted = |x: Self| (x.inner() - <$inner as Real>::plain(shift)).exp();
                 let sum = <$inner>::sum_by(n, |i| shifted(term(i)));
                 // Not the exponential of `x - value`: its error would grow with the value.
                 let scale = sum.recip();
-                Self::wide_named("log_sum_exp", sum.ln() + <$inner as Real>::plain(shift), n, |i| {
+                Self::wide("log_sum_exp", sum.ln() + <$inner as Real>::plain(shift), n, |i| {
                     let x = term(i);
                     (x, shifted(x) * scale)
                 })
@@ -100,7 +96,7 @@ macro_rules! real {
                 });
                 // The powers of x are the partial derivatives by the coefficients.
                 let power = std::cell::Cell::new(<$inner>::one());
-                Self::wide_named("polynomial", value, n + 1, |i| {
+                Self::wide("polynomial", value, n + 1, |i| {
                     if i == n {
                         return (x, slope);
                     }
