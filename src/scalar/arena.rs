@@ -500,8 +500,11 @@ fn ask_ahead<T>(node: *const Node<T>) {
 
 /// Goes back over pairs, from the node before `end` on, whose adjoint is given: to the first node, or one that is not a
 /// pair. Where it ended, and the adjoint of the node before that.
+///
+/// If `CHECKED`, an adjoint of 0 goes no further. Else it does where the node after has just written it: to look at each costs a
+/// branch that is hard to foretell.
 #[inline(always)]
-fn back_pairs<T: Real, const L: usize>(
+fn back_pairs<T: Real, const L: usize, const CHECKED: bool>(
     nodes: &[Node<T>],
     first: usize,
     end: usize,
@@ -512,51 +515,62 @@ fn back_pairs<T: Real, const L: usize>(
     let mut k = end - 1;
     // SAFETY: `k` was compared with the length.
     let mut at = unsafe { nodes.as_ptr().add(k) };
-    while k >= first {
-        // SAFETY: `at` is the place of node `k`, and `k` only decreases.
-        let node = unsafe { &*at };
+    // The operands of the pair at `k`. They come before it, and nothing else looks like that. (An entry of a wide node does, but a
+    // sweep comes to the node before.)
+    let pair = |at: *const Node<T>, k: usize| {
         ask_ahead(at);
-        let [i, j] = node.operands.map(|operand| operand as usize);
-        // The operands of a pair come before it, and nothing else looks like that. (An entry of a wide node does, but a sweep comes
-        // to the node before.)
-        if i >= k {
-            break;
+        if k < first {
+            return None;
         }
-        let below = k - 1;
-        at = at.wrapping_sub(1);
-        // What the result does not depend on must not turn an infinite partial into a NaN.
-        if !idle(adjoint) {
+        // SAFETY: `at` is the place of node `k`, and both only decrease.
+        let node = unsafe { &*at };
+        let [i, j] = node.operands.map(|operand| operand as usize);
+        (i < k).then_some((node, i, j))
+    };
+    'look: loop {
+        while idle(adjoint) {
+            if pair(at, k).is_none() {
+                return (k + 1, adjoint);
+            }
+            (k, at) = (k - 1, at.wrapping_sub(1));
+            // SAFETY: less than what was in range.
+            adjoint = unsafe { *adjoints.get_unchecked(k) };
+        }
+        loop {
+            let Some((node, i, j)) = pair(at, k) else {
+                return (k + 1, adjoint);
+            };
             // SAFETY: the operands of a pair are earlier nodes, as was seen to when it was recorded. (An entry of a wide node, to which
             // only a stale scalar can lead, may also name that node, which is on the tape.)
             let by_first = unsafe {
                 *adjoints.get_unchecked_mut(k) = [T::zero(); L];
                 let at = adjoints.get_unchecked_mut(i);
-                give(at, adjoint, node.first);
+                give::<T, L, CHECKED>(at, adjoint, node.first);
                 let by_first = *at;
                 let at = adjoints.get_unchecked_mut(j);
-                give(at, adjoint, node.second);
+                give::<T, L, CHECKED>(at, adjoint, node.second);
                 adjoint = *at;
                 by_first
             };
-            k = below;
-            if j == below {
-                continue;
+            (k, at) = (k - 1, at.wrapping_sub(1));
+            if j != k {
+                adjoint = by_first;
+                if i != k {
+                    break;
+                }
             }
-            adjoint = by_first;
-            if i == below {
-                continue;
+            if CHECKED && idle(adjoint) {
+                continue 'look;
             }
         }
-        k = below;
         // SAFETY: less than what was in range.
-        adjoint = unsafe { *adjoints.get_unchecked(below) };
+        adjoint = unsafe { *adjoints.get_unchecked(k) };
     }
-    (k + 1, adjoint)
 }
 
 /// Serves the operands of a wide node, which are in the entries before it; the index of the first of them.
 #[inline(always)]
-fn back_wide<T: Real, const L: usize>(
+fn back_wide<T: Real, const L: usize, const CHECKED: bool>(
     nodes: &[Node<T>],
     k: usize,
     entries: usize,
@@ -573,8 +587,8 @@ fn back_wide<T: Real, const L: usize>(
         let (i, j) = (node.operands[0] as usize, node.operands[1] as usize);
         // SAFETY: operands of entries are nodes before them, or `k`, as was seen to when they were recorded.
         unsafe {
-            give(adjoints.get_unchecked_mut(i), adjoint, node.first);
-            give(adjoints.get_unchecked_mut(j), adjoint, node.second);
+            give::<T, L, CHECKED>(adjoints.get_unchecked_mut(i), adjoint, node.first);
+            give::<T, L, CHECKED>(adjoints.get_unchecked_mut(j), adjoint, node.second);
         }
     }
     adjoints[k] = [T::zero(); L];

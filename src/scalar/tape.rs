@@ -527,7 +527,7 @@ impl<T: Real> Tape<T> {
     }
 }
 
-fn seeded<T: Real>(ys: &[Scalar<T>], seeds: &[T]) -> impl Iterator<Item = (u32, T)> {
+fn seeded<T: Real>(ys: &[Scalar<T>], seeds: &[T]) -> impl Iterator<Item = (u32, T)> + Clone {
     ys.iter()
         .zip(seeds)
         .filter(|(y, seed)| !y.is_constant() && !seed.is_exactly_zero())

@@ -61,7 +61,7 @@ impl<T: Real> Side<T> {
             Some(&Special::Watch { node, weight, .. }) => {
                 let adjoint = adjoints[at];
                 if !idle(adjoint) {
-                    give(before(&mut adjoints[..at], node), adjoint, weight);
+                    give::<T, L, true>(before(&mut adjoints[..at], node), adjoint, weight);
                 }
             }
             Some(Special::Output) => {}

@@ -25,7 +25,7 @@ impl<T: Real> Hold<T> {
     #[track_caller]
     pub(in crate::scalar) fn sweep<R>(
         &self,
-        seeds: impl Iterator<Item = Seed<T>>,
+        seeds: impl Iterator<Item = Seed<T>> + Clone,
         read: impl FnOnce(&[T]) -> R,
     ) -> R {
         let seeds = seeds.map(|(node, adjoint)| (node, [adjoint]));
@@ -36,7 +36,7 @@ impl<T: Real> Hold<T> {
     #[track_caller]
     pub(in crate::scalar) fn sweep_lanes<const L: usize, R>(
         &self,
-        seeds: impl Iterator<Item = Seed<[T; L]>>,
+        seeds: impl Iterator<Item = Seed<[T; L]>> + Clone,
         read: impl FnOnce(&[[T; L]]) -> R,
     ) -> R {
         check_idle(self);
@@ -47,19 +47,42 @@ impl<T: Real> Hold<T> {
             memory.resize(len * L, T::zero());
         }
         let (adjoints, _) = memory[..len * L].as_chunks_mut::<L>();
-        self.start(seeds, adjoints);
+        // An adjoint of 0 does not go on, which is looked at for each node only where it matters: else an infinite partial makes
+        // a NaN of it, and that reaches a variable. But rules would see it, and other number types are more than their value.
+        let unchecked = T::LEVEL == 0 && self.arena().calls.is_empty();
+        if unchecked {
+            self.start::<L, false>(seeds.clone(), adjoints);
+        }
+        if !unchecked || self.is_nan_left(adjoints) {
+            self.clear(adjoints);
+            self.start::<L, true>(seeds, adjoints);
+        }
         let result = read(adjoints);
+        self.clear(adjoints);
+        self.arena().adjoints = memory;
+        result
+    }
+
+    /// Whether an adjoint that a sweep leaves is NaN.
+    fn is_nan_left<const L: usize>(&self, adjoints: &[[T; L]]) -> bool {
+        let arena = self.arena();
+        let nan = |found: bool, adjoint: &T| found | adjoint.is_nan();
+        let leaves = &adjoints[..arena.leaves.len()];
+        leaves.as_flattened().iter().fold(false, nan)
+            || (arena.kept.iter()).any(|&node| adjoints[node as usize].iter().fold(false, nan))
+    }
+
+    /// Sets the adjoints that a sweep leaves to 0.
+    fn clear<const L: usize>(&self, adjoints: &mut [[T; L]]) {
         let arena = self.arena();
         adjoints[..arena.leaves.len()].fill([T::zero(); L]);
         for &node in &arena.kept {
             adjoints[node as usize] = [T::zero(); L];
         }
-        arena.adjoints = memory;
-        result
     }
 
     #[track_caller]
-    fn start<const L: usize>(
+    fn start<const L: usize, const CHECKED: bool>(
         &self,
         seeds: impl Iterator<Item = Seed<[T; L]>>,
         adjoints: &mut [[T; L]],
@@ -86,18 +109,22 @@ impl<T: Real> Hold<T> {
             let _sweeping = Sweeping(slot, self.tag.get());
             let side = Borrowed::take(self);
             // Nothing is recorded while the tag is set aside.
-            back(self.written(), &side.side, first, top, adjoints);
+            back::<T, L, CHECKED>(self.written(), &side.side, first, top, adjoints);
         });
     }
 }
 
 /// Adds the product of adjoint and partial derivative.
 ///
-/// What one lane does not depend on must not turn an infinite partial into a NaN; with one lane that was seen to.
+/// What one lane does not depend on must not turn an infinite partial into a NaN if `CHECKED`; with one lane that was seen to.
 #[inline(always)]
-pub(super) fn give<T: Real, const L: usize>(to: &mut [T; L], adjoint: [T; L], partial: T) {
+pub(super) fn give<T: Real, const L: usize, const CHECKED: bool>(
+    to: &mut [T; L],
+    adjoint: [T; L],
+    partial: T,
+) {
     for (to, adjoint) in to.iter_mut().zip(adjoint) {
-        *to += if L > 1 && adjoint.is_exactly_zero() {
+        *to += if CHECKED && L > 1 && adjoint.is_exactly_zero() {
             T::zero()
         } else {
             adjoint * partial
@@ -117,7 +144,7 @@ pub(super) fn idle<T: Real, const L: usize>(adjoint: [T; L]) -> bool {
 /// else wait for memory at each link.
 #[inline(never)]
 #[track_caller]
-fn back<T: Real, const L: usize>(
+fn back<T: Real, const L: usize, const CHECKED: bool>(
     nodes: &[Node<T>],
     side: &Side<T>,
     first: usize,
@@ -131,14 +158,14 @@ fn back<T: Real, const L: usize>(
     let mut end = top + 1;
     let mut adjoint = adjoints[top];
     loop {
-        (end, adjoint) = back_pairs(nodes, first, end, adjoint, adjoints);
+        (end, adjoint) = back_pairs::<T, L, CHECKED>(nodes, first, end, adjoint, adjoints);
         if end <= first {
             return;
         }
         let k = end - 1;
         let node = &nodes[k];
         end = if node.operands[0] == WIDE {
-            back_wide(nodes, k, node.operands[1] as usize, adjoint, adjoints)
+            back_wide::<T, L, CHECKED>(nodes, k, node.operands[1] as usize, adjoint, adjoints)
         } else {
             side.back(k, node, adjoints, &mut scratch);
             k

@@ -179,6 +179,56 @@ fn what_has_no_effect_does_not_make_a_nan() {
 }
 
 #[test]
+fn an_adjoint_of_0_does_not_meet_an_infinite_slope_wherever_it_stands() {
+    fn holds<T: scalar::Plain + scalar::Real>() {
+        let (zero, one) = (T::zero(), T::one());
+        // What has an infinite slope is the operand before the last node, or a node that others lie between; it is the
+        // first or the second operand; it is a pair or a wide node; and pairs or nothing lie below it.
+        for case in 0..16 {
+            let tape = scalar::Tape::new();
+            let x = tape.vars(&[zero, one, one]);
+            let late = tape.var(zero);
+            let below = if case & 1 == 0 { x[0] } else { x[0] * x[1] };
+            let steep = if case & 2 == 0 {
+                below.sqrt() * x[1] + late.sqrt()
+            } else {
+                scalar::sum(&[below.sqrt(), late.sqrt(), x[1]])
+            };
+            let other = if case & 4 == 0 { x[2] } else { x[1] * x[2] };
+            let y = if case & 8 == 0 {
+                steep * zero + other
+            } else {
+                other - steep * zero
+            };
+            let by = [x[0], x[1], x[2], late];
+            let wanted = [zero, if case & 4 == 0 { zero } else { one }, one, zero];
+            assert_eq!(tape.gradient_of(y, &by), wanted, "{case}");
+            // With other results at once, of which one has that slope, and again.
+            let mut jacobian = [one; 12];
+            tape.jacobian_into(&[y, steep, other], &by, &mut jacobian);
+            assert_eq!(jacobian[..4], wanted, "{case}");
+            assert_eq!(jacobian[4], T::infinity(), "{case}");
+            assert_eq!(jacobian[8..], wanted, "{case}");
+            let watched = tape.watch(steep);
+            let z = watched * zero + other;
+            assert_eq!(
+                tape.gradient_of(z, &[x[0], late, watched]),
+                [zero; 3],
+                "{case}"
+            );
+            assert_eq!(tape.gradient_of(y, &by), wanted, "{case}");
+        }
+    }
+    holds::<f64>();
+    holds::<f32>();
+    // What is NaN remains so.
+    let tape = Tape::new();
+    let x = tape.vars(&[0.0, 1.0]);
+    let y = (x[0].sqrt() * x[1]) * f64::NAN + x[1];
+    assert!(tape.gradient_of(y, &x).iter().all(|d| f64::is_nan(*d)));
+}
+
+#[test]
 fn operations_on_two_numbers_at_their_edges() {
     let inf = f64::INFINITY;
     macro_rules! edges {
