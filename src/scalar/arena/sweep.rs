@@ -66,10 +66,17 @@ impl<T: Real> Hold<T> {
     /// Whether an adjoint that a sweep leaves is NaN.
     fn is_nan_left<const L: usize>(&self, adjoints: &[[T; L]]) -> bool {
         let arena = self.arena();
-        let nan = |found: bool, adjoint: &T| found | adjoint.is_nan();
         let leaves = &adjoints[..arena.leaves.len()];
-        leaves.as_flattened().iter().fold(false, nan)
-            || (arena.kept.iter()).any(|&node| adjoints[node as usize].iter().fold(false, nan))
+        let (chunks, rest) = leaves.as_flattened().as_chunks::<8>();
+        // One comparison tells whether either of two is NaN.
+        let mut found = [false; 4];
+        for chunk in chunks {
+            for (i, found) in found.iter_mut().enumerate() {
+                *found |= chunk[i].is_nan() | chunk[i + 4].is_nan();
+            }
+        }
+        let kept = arena.kept.iter().flat_map(|&node| &adjoints[node as usize]);
+        found.contains(&true) || rest.iter().chain(kept).any(|adjoint| adjoint.is_nan())
     }
 
     /// Sets the adjoints that a sweep leaves to 0.
