@@ -30,8 +30,8 @@ pub(crate) mod names {
     pub(crate) use super::super::real::{Plain, Real};
     pub(crate) use super::super::table::{Binary, Question, Step, Unary};
     pub(crate) use super::{
-        Number, literal, number, powf_by_base, powf_by_exponent, powi_partial, real, scale_of,
-        sign, unary_methods,
+        Number, literal, number, one_minus_square, powf_by_base, powf_by_exponent, powi_partial,
+        real, scale_of, sign, unary_methods,
     };
 }
 
@@ -229,6 +229,18 @@ pub(crate) fn powi_partial<T: Real>(x: T, n: i32) -> T {
         2 => x + x,
         i32::MIN => literal::<T>(f64::from(n)) * x.powi(n) / x,
         _ => literal::<T>(f64::from(n)) * x.powi(n - 1),
+    }
+}
+
+/// `1 - x^2`, with all digits close to -1 and 1.
+#[inline(always)]
+pub(crate) fn one_minus_square<T: Real>(x: T) -> T {
+    let one = T::one();
+    if T::LEVEL > 0 {
+        // The derivative of the product below is a difference of two numbers close to 1 where it is close to 0.
+        (-x).mul_add(x, one)
+    } else {
+        (one - x) * (one + x)
     }
 }
 

@@ -4,7 +4,7 @@
 //! From a row come the method of every number type of this module and the step of a replayed program. What is done at
 //! kinks and edges is in the formulas: a `0 * inf` must not come out of one where analysis gives a limit.
 
-use super::number::{literal, powi_partial, sign};
+use super::number::{literal, one_minus_square, powi_partial, sign};
 use super::real::Real;
 
 /// The name of a function: in one word, since checks pass it.
@@ -217,18 +217,18 @@ macro_rules! unary_table {
             Cos cos "The cosine.\n\n# Derivative\n`-sin x`." (x.cos()) (-x.sin());
             Tan tan "The tangent.\n\n# Derivative\n`1 + tan^2 x`." (x.tan()) (T::one() + y * y);
             Asin asin "The inverse sine.\n\n# Derivative\n`1 / sqrt(1 - x^2)`; `inf` at -1 and 1, NaN outside." (x.asin())
-                (((T::one() - x) * (T::one() + x)).sqrt().recip());
+                (one_minus_square(x).sqrt().recip());
             Acos acos "The inverse cosine.\n\n# Derivative\n`-1 / sqrt(1 - x^2)`; `-inf` at -1 and 1, NaN outside." (x.acos())
-                (-((T::one() - x) * (T::one() + x)).sqrt().recip());
+                (-one_minus_square(x).sqrt().recip());
             Atan atan "The inverse tangent.\n\n# Derivative\n`1 / (1 + x^2)`." (x.atan()) ((T::one() + x * x).recip());
             Sinh sinh "The hyperbolic sine.\n\n# Derivative\n`cosh x`." (x.sinh()) (x.cosh());
             Cosh cosh "The hyperbolic cosine.\n\n# Derivative\n`sinh x`." (x.cosh()) (x.sinh());
-            Tanh tanh "The hyperbolic tangent.\n\n# Derivative\n`1 - tanh^2 x`, from the value: 0 where that is -1 or 1." (x.tanh()) ((T::one() - y) * (T::one() + y));
+            Tanh tanh "The hyperbolic tangent.\n\n# Derivative\n`1 - tanh^2 x`, from the value: 0 where that is -1 or 1." (x.tanh()) (one_minus_square(y));
             // `1 + x^2` overflows long before its root does.
             Asinh asinh "The inverse hyperbolic sine.\n\n# Derivative\n`1 / sqrt(x^2 + 1)`, without overflow." (x.asinh()) (x.hypot(T::one()).recip());
             Acosh acosh "The inverse hyperbolic cosine.\n\n# Derivative\n`1 / sqrt(x^2 - 1)`; `inf` at 1, NaN below." (x.acosh())
                 (((x - T::one()).sqrt() * (x + T::one()).sqrt()).recip());
-            Atanh atanh "The inverse hyperbolic tangent.\n\n# Derivative\n`1 / (1 - x^2)`; `inf` at -1 and 1." (x.atanh()) (((T::one() - x) * (T::one() + x)).recip());
+            Atanh atanh "The inverse hyperbolic tangent.\n\n# Derivative\n`1 / (1 - x^2)`; `inf` at -1 and 1." (x.atanh()) (one_minus_square(x).recip());
             ToDegrees to_degrees "Radians as degrees.\n\n# Derivative\n`180 / pi`." (x.to_degrees()) (literal::<T>(180.0) / T::PI());
             ToRadians to_radians "Degrees as radians.\n\n# Derivative\n`pi / 180`." (x.to_radians()) (T::PI() / literal::<T>(180.0));
             Fract fract "The fractional part `x - trunc x`.\n\n# Derivative\n1, at its jumps too." (x.fract()) (T::one());

@@ -150,3 +150,34 @@ fn third_derivatives_by_reverse_over_forward_over_reverse() {
         );
     }
 }
+
+#[test]
+fn second_derivatives_that_vanish_keep_their_digits() {
+    // Each is `c x` up to a relative error of some `x^2`.
+    let functions: [(&str, f64); 4] = [
+        ("tanh", -2.0),
+        ("asin", 1.0),
+        ("acos", -1.0),
+        ("atanh", 2.0),
+    ];
+    fn at<S: Real>(name: &str, x: S) -> S {
+        match name {
+            "tanh" => x.tanh(),
+            "asin" => x.asin(),
+            "acos" => x.acos(),
+            _ => x.atanh(),
+        }
+    }
+    for (name, factor) in functions {
+        for x in [1e-9, -1e-30, 1e-300, 0.0] {
+            let reverse = scalar::hessian(|v: &[Curved<f64>]| at(name, v[0]), &[x]).2[0];
+            let forward = scalar::derivative(|x| scalar::derivative(|x| at(name, x), x).1, x).1;
+            let twice =
+                scalar::gradient(|v| scalar::gradient(|v| at(name, v[0]), v).1[0], &[x]).1[0];
+            let series = scalar::taylor::<f64, 3>(|v| at(name, v[0]), &[x], &[1.0])[2];
+            for found in [reverse, forward, twice, series] {
+                super::near(found, factor * x, [4.0, 0.0], format_args!("{name} at {x}"));
+            }
+        }
+    }
+}
