@@ -64,6 +64,9 @@ pub struct Batch<'a> {
     /// Whether each of the inputs has the axis of the batch.
     pub(crate) differs: &'a [bool],
     pub(crate) size: usize,
+    /// What stands for one example in the function that is applied to all of them, and all of them: for closures that hold variables
+    /// of that function.
+    pub(crate) stands: &'a [(AnyVar, AnyVar)],
 }
 
 impl Batch<'_> {

@@ -21,8 +21,8 @@ use std::rc::Rc;
 /// the gradient can be differentiated again. A function of several results, of one floating-point type, gives them in any
 /// [arrangement](Vars), in which the rule has their cotangents: zeros for one that nothing depends on.
 ///
-/// In [`vmap`](super::vmap()) a rule has the examples of its inputs. Other variables of the function that is run on all examples it must
-/// have as inputs, too: where the derivative is taken outside of that function they are no longer there.
+/// The rule may hold other variables than its inputs, also those of a function that [`vmap`](super::vmap()) runs on all examples. To them it
+/// gives no cotangents.
 ///
 /// ```
 /// use wengert::prelude::*;
@@ -142,10 +142,11 @@ impl Operation for Ruled {
         let (tape, size) = (batch.inputs[0].tape(), batch.size());
         let one = tape.graph("custom_vjp").rules[self.number].clone();
         let inputs: Vec<AnyVar> = (0..self.inputs).map(|k| batch.whole(k)).collect();
+        let stands = batch.stands.to_vec();
         // The rule is one for each example: all inputs have the axis of the batch.
         let rule: UserRule = Rc::new(move |inputs, value, cotangent| {
             let tape = value.tape();
-            let recording = Recording::new(tape, size);
+            let recording = Recording::within(tape, size, &stands);
             let inputs: Vec<AnyVar> = inputs.iter().map(|&x| recording.example(x)).collect();
             let (value, cotangent) = (recording.example(value), recording.example(cotangent));
             let found = recording.apply(|| one(&inputs, value, cotangent));

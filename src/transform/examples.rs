@@ -22,12 +22,18 @@ impl Recording {
     /// From here on variables stand for an example of a batch of `size`.
     #[track_caller]
     pub fn new(tape: TapeRef, size: usize) -> Self {
+        Recording::within(tape, size, &[])
+    }
+
+    /// Of a function that may hold variables of another one, in which these stand for an example of the same batch.
+    #[track_caller]
+    pub fn within(tape: TapeRef, size: usize, stands: &[(AnyVar, AnyVar)]) -> Self {
         let scope = tape.scopes();
         let mut graph = tape.graph_mut("vmap");
         let depth = graph.batches.len();
         graph.batches.push(Examples {
             size,
-            pairs: Vec::new(),
+            pairs: stands.to_vec(),
             key: (scope, false),
         });
         Recording { tape, depth }

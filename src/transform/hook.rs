@@ -45,8 +45,7 @@ impl<T: Float> Var<T> {
     /// place. The function is called whenever a derivative passes here, with the sum of the cotangents of all uses of the result,
     /// and records like any other; what it records can be differentiated again.
     ///
-    /// A hook may hold variables. One that holds a variable of the function that [`vmap`](crate::transform::vmap()) runs on all examples
-    /// has it where the derivative is taken in that function, but not where that of the batch is taken outside of it.
+    /// A hook may hold variables, also those of a function that [`vmap`](crate::transform::vmap()) runs on all examples.
     ///
     /// # Derivative
     /// What `hook` makes of the cotangent.

@@ -24,9 +24,11 @@ struct Copied {
 }
 
 /// The nodes under way.
-struct Batching {
+struct Batching<'a> {
     tape: TapeRef,
     size: usize,
+    /// What stands for one example, and all of them.
+    given: &'a [(AnyVar, AnyVar)],
     attribution: Attribution,
     first: u32,
     /// For each node from the first on: what stands for it, if it depends on an example.
@@ -54,6 +56,7 @@ pub(super) fn vectorize(
     let mut batching = Batching {
         tape,
         size,
+        given,
         attribution: tape.attribute(),
         first,
         found: vec![None; wanted.len()],
@@ -111,7 +114,7 @@ fn between(
     wanted
 }
 
-impl Batching {
+impl Batching<'_> {
     /// What stands for a node.
     fn of(&self, index: u32) -> InBatch {
         let at = index.checked_sub(self.first);
@@ -161,7 +164,11 @@ impl Batching {
         }
         let alias = self.tape.differentiable(input);
         if let Some(hook) = hook::of(self.tape, index) {
-            hook::set(self.tape, alias.index, batched_hook(hook, self.size));
+            hook::set(
+                self.tape,
+                alias.index,
+                batched_hook(hook, self.size, self.given),
+            );
         }
         alias
     }
@@ -205,6 +212,7 @@ impl Batching {
             inputs: &variables,
             differs: &differs,
             size: self.size,
+            stands: self.given,
         };
         let whole = shape.with_inserted(0, self.size);
         let Some(result) = operation.batched(&batch) else {
@@ -261,10 +269,12 @@ impl Batching {
     }
 }
 
-/// A hook that does to each example of a batch of cotangents what `hook` does to one.
-fn batched_hook(hook: Hook, size: usize) -> Hook {
+/// A hook that does to each example of a batch of cotangents what `hook` does to one, which may hold variables of the function in which
+/// one example stands for all.
+fn batched_hook(hook: Hook, size: usize, stands: &[(AnyVar, AnyVar)]) -> Hook {
+    let stands = stands.to_vec();
     Rc::new(move |batch: AnyVar| {
-        let recording = Recording::new(batch.tape(), size);
+        let recording = Recording::within(batch.tape(), size, &stands);
         let example = recording.example(batch);
         let changed = recording.apply(|| hook(example));
         recording.finish(&[changed])[0]

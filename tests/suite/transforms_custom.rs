@@ -466,3 +466,83 @@ fn mistakes_panic_at_the_line_of_the_caller() {
         assert!(panic.file == file!() && near, "{panic:?}");
     }
 }
+
+#[test]
+fn rules_and_hooks_of_a_batch_hold_variables_of_an_example() {
+    type V = Var<f64>;
+    let tape = Tape::new();
+    let [x, w] =
+        [1, 2].map(|seed| tape.leaf(&Tensor::<f64>::uniform([3, 2], -1.0, 1.0, &mut rng(seed))));
+    let w3 = w.square() * w;
+    // What the slope of `exp` is multiplied by is neither an input of the rule, nor part of the result.
+    let by_rule = |x: V, w: V| {
+        let held = w.square() * w;
+        custom_vjp(|x: V| x.exp(), move |_, y, ct| ct * y * held, x)
+    };
+    let by_hook = |x: V, w: V| {
+        let held = w.square();
+        x.on_cotangent(move |ct| ct * held * w).exp()
+    };
+    for f in [&by_rule as &dyn Fn(V, V) -> V, &by_hook] {
+        let y = vmap(|(x, w)| f(x, w), (x, w));
+        let slope = y.sum().gradient(x);
+        close("slope", &slope.value(), &(x.exp() * w3).value()).unwrap();
+        // The slope depends on what is held.
+        let [by_x, by_w] = slope.sum().gradients([x, w]);
+        close(
+            "by what is held",
+            &by_w.value(),
+            &(x.exp() * w.square() * 3.0).value(),
+        )
+        .unwrap();
+        close("again", &by_x.value(), &by_x.reference_value()).unwrap();
+        // A batch of batches, of which what is held differs in one or in both; and examples along another axis.
+        for shared in [false, true] {
+            let y = vmap(
+                |(x, w)| match shared {
+                    true => vmap(|x| f(x, w.sum()), x),
+                    false => vmap(|(x, w)| f(x, w), (x, w)),
+                },
+                (x, w),
+            );
+            let factor = if shared {
+                let sum = w.sum_keepdim(1);
+                sum.square() * sum
+            } else {
+                w3
+            };
+            let slope = y.sum().gradient(x);
+            close("batches", &slope.value(), &(x.exp() * factor).value()).unwrap();
+        }
+        let y = Vmap::new()
+            .inputs([Some(1), Some(1)])
+            .output(1)
+            .apply(|(x, w)| f(x, w), (x, w));
+        close("columns", &y.sum().gradient(x).value(), &slope.value()).unwrap();
+        // A derivative taken within, of which one is taken outside; and a rule that is used again on the tape later.
+        let within = vmap(|(x, w)| gradient(|x| f(x, w).sum(), x), (x, w));
+        close("within", &within.value(), &slope.value()).unwrap();
+        let by_w = within.sum().gradient(w);
+        close(
+            "of that",
+            &by_w.value(),
+            &(x.exp() * w.square() * 3.0).value(),
+        )
+        .unwrap();
+        let (_, pull) = vjp(|x| vmap(|(x, w)| f(x, w), (x, w)), x);
+        for scale in [1.0, -2.0] {
+            let ct = tape.full([3, 2], scale);
+            close("pulled", &pull(ct).value(), &(x.exp() * w3 * scale).value()).unwrap();
+        }
+    }
+    // A number drawn for each example is one of those, too.
+    let y = vmap(
+        |x: V| {
+            let noise = tape.uniform(x.shape(), 1.0, 2.0);
+            (x + noise * 0.0).on_cotangent(move |ct| ct * noise) + noise
+        },
+        x,
+    );
+    let noise = y - x;
+    close("drawn", &y.sum().gradient(x).value(), &noise.value()).unwrap();
+}
