@@ -83,15 +83,14 @@ impl<T: Real> Node<T> {
 /// How many bytes ahead of a sweep the memory of nodes is asked for.
 const AHEAD: usize = 1152;
 
-/// What is free in a thread: arenas of dropped tapes, with their slots, and unused generations.
-struct Free {
-    arenas: Vec<(TypeId, usize, Box<dyn Any>)>,
-    /// Slots that this thread has taken, by number.
-    taken: u128,
-}
+/// An arena of a dropped tape: its number type and its slot.
+type Idle = (TypeId, usize, Box<dyn Any>);
 
 thread_local! {
-    static FREE: RefCell<Free> = const { RefCell::new(Free { arenas: Vec::new(), taken: 0 }) };
+    /// Arenas of dropped tapes. They are gone where another thread-local value is dropped after them.
+    static FREE: RefCell<Vec<Idle>> = const { RefCell::new(Vec::new()) };
+    /// Slots that this thread has taken, by number.
+    static TAKEN: Cell<u128> = const { Cell::new(0) };
 }
 
 /// Nodes of one tape and what belongs to them.
@@ -353,18 +352,19 @@ fn arena<T: Real>(tag: u32) -> NonNull<Arena<T>> {
 impl<T: Real> Hold<T> {
     #[track_caller]
     pub(super) fn new() -> Self {
-        let dropped = FREE.with_borrow_mut(|free| {
+        let dropped = FREE.try_with(|free| {
+            let mut free = free.borrow_mut();
             let id = TypeId::of::<T>();
             // The last one is the one whose memory is likely still in the cache.
-            let i = free.arenas.iter().rposition(|entry| entry.0 == id)?;
-            let (_, slot, arena) = free.arenas.swap_remove(i);
+            let i = free.iter().rposition(|entry| entry.0 == id)?;
+            let (_, slot, arena) = free.swap_remove(i);
             Some((slot, arena.downcast::<Arena<T>>().ok()?))
         });
         let (slot, arena) = match dropped {
-            Some(dropped) => dropped,
-            None => {
-                let slot = slot_of_type::<T>(FREE.with_borrow(|free| free.taken));
-                FREE.with_borrow_mut(|free| free.taken |= 1 << slot);
+            Ok(Some(dropped)) => dropped,
+            _ => {
+                let slot = slot_of_type::<T>(TAKEN.get());
+                TAKEN.set(TAKEN.get() | 1 << slot);
                 (slot, Box::new(Arena::new()))
             }
         };
@@ -483,11 +483,12 @@ impl<T: Real> Drop for Hold<T> {
         arena.kept.clear();
         arena.leaves.clear();
         // In the destructor of another thread-local value the pool may be gone: then the memory is freed.
-        let _ = FREE.try_with(|free| {
-            free.borrow_mut()
-                .arenas
-                .push((TypeId::of::<T>(), slot, arena));
-        });
+        if FREE
+            .try_with(|free| free.borrow_mut().push((TypeId::of::<T>(), slot, arena)))
+            .is_err()
+        {
+            TAKEN.set(TAKEN.get() & !(1 << slot));
+        }
         drop(calls);
     }
 }

@@ -36,7 +36,8 @@ impl<T: Real> Tape<T> {
     /// An empty tape.
     ///
     /// # Panics
-    /// If too many tapes are alive in a thread: 64 of a type of number, or 128 of all types that the process has used.
+    /// If 64 tapes of the type of number are alive in the thread. A process has room for 128 tapes in a thread, which stays with the types of
+    /// number that were first to need it; if there is none left for this type.
     ///
     /// ```
     /// use wengert::scalar::Tape;

@@ -1,6 +1,6 @@
 //! Numbers of slots and generations of tags, unique over the process.
 
-use std::any::TypeId;
+use std::any::{TypeId, type_name};
 use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -60,10 +60,16 @@ pub(super) fn slot_of_type<T: 'static>(taken: u128) -> usize {
     }
     // One type must not take what all the others need: a slot stays with its type.
     let of_type = types.iter().filter(|&&other| other == id).count();
-    if types.len() == SLOTS || of_type == SLOTS_OF_TYPE {
+    let name = type_name::<T>();
+    if of_type == SLOTS_OF_TYPE {
+        drop(types);
+        panic!("Tape: more than {SLOTS_OF_TYPE} tapes of {name} are alive in a thread");
+    }
+    if types.len() == SLOTS {
         drop(types);
         panic!(
-            "Tape: more than {SLOTS_OF_TYPE} tapes of a type of number, or {SLOTS} of all types, are alive in a thread"
+            "Tape: no room for one more tape of {name}: a process has room for {SLOTS} tapes in a thread, which stays with the types of \
+             number that were first to need it"
         );
     }
     types.push(id);

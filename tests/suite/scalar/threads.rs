@@ -1,6 +1,7 @@
 //! Threads, each with tapes of its own.
 
-use std::sync::Barrier;
+use std::cell::RefCell;
+use std::sync::{Barrier, mpsc};
 
 use wengert::scalar::{self, Scalar, Tape};
 
@@ -62,4 +63,40 @@ fn scalars_are_plain_data_to_other_threads() {
         .join()
         .expect("the thread ends well");
     assert_eq!(tape.gradient_of(twice * x, &[x]), [4.0]);
+}
+
+#[test]
+fn derivatives_in_destructors_of_thread_local_values() {
+    /// Takes more derivatives at a time than tapes that the thread may have left, again and again.
+    struct Last(mpsc::Sender<f64>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            for i in 0..100 {
+                let (_, g) = scalar::gradient(
+                    |x| x[0] * scalar::gradient(|y| y[0] * Scalar::constant(x[0]), &[x[0]]).1[0],
+                    &[f64::from(i)],
+                );
+                // No panic here: it would end the process.
+                let _ = self.0.send(g[0] - 2.0 * f64::from(i));
+            }
+        }
+    }
+    thread_local! {
+        static FIRST: RefCell<Option<Last>> = const { RefCell::new(None) };
+        static SECOND: RefCell<Option<Last>> = const { RefCell::new(None) };
+    }
+    // Values that are dropped before and after what the thread keeps of its tapes, and in a thread that kept nothing.
+    for recorded in [true, false] {
+        let (sender, received) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            FIRST.set(Some(Last(sender.clone())));
+            if recorded {
+                assert_eq!(scalar::gradient(|x| x[0] * x[1], &[2.0, 3.0]).1, [3.0, 2.0]);
+            }
+            SECOND.set(Some(Last(sender)));
+        });
+        thread.join().expect("the thread ends well");
+        let off: Vec<f64> = received.iter().collect();
+        assert_eq!(off, [0.0; 200]);
+    }
 }
