@@ -17,6 +17,7 @@ use crate::transform::pull_back;
 use smallvec::SmallVec;
 use std::any::Any as AnyType;
 use std::fmt;
+use std::panic::Location;
 
 /// A training step that is recorded once for each size of batch, and then run without recording: the loss, its gradients, and the
 /// optimizer's update, in which parameters and their state are overwritten where they lie.
@@ -45,6 +46,8 @@ use std::fmt;
 /// ```
 pub struct TrainingProgram<I, F> {
     inputs: I,
+    /// Who made it: to that line inputs belong.
+    location: &'static Location<'static>,
     loss: F,
     recorded: Vec<Recorded>,
     scratch: Scratch,
@@ -101,6 +104,7 @@ impl Known {
 impl<I: Inputs, F> TrainingProgram<I, F> {
     /// A step that makes the loss smaller, a scalar that `loss` records from the model and the inputs. It is recorded when it first
     /// runs.
+    #[track_caller]
     pub fn new<M, T>(inputs: I, loss: F) -> Self
     where
         M: Module,
@@ -109,6 +113,7 @@ impl<I: Inputs, F> TrainingProgram<I, F> {
     {
         TrainingProgram {
             inputs,
+            location: Location::caller(),
             loss,
             recorded: Vec::new(),
             scratch: Scratch::default(),
@@ -194,6 +199,7 @@ impl<I: Inputs, F> TrainingProgram<I, F> {
         }
         let TrainingProgram {
             inputs,
+            location,
             loss,
             recorded,
             scratch,
@@ -206,7 +212,7 @@ impl<I: Inputs, F> TrainingProgram<I, F> {
                 Some(at) => at,
                 None => {
                     recorded.retain(|r| r.batch != batch);
-                    let fresh = Recorded::new(inputs, batch, model, engine, loss)?;
+                    let fresh = Recorded::new((inputs, location), batch, model, engine, loss)?;
                     recorded.push(fresh);
                     recorded.len() - 1
                 }
@@ -222,16 +228,14 @@ impl<I: Inputs, F> TrainingProgram<I, F> {
 
 impl Recorded {
     fn new<I: Inputs, M: Module, T: Float, R: Rule>(
-        inputs: &I,
+        (inputs, location): (&I, &'static Location<'static>),
         batch: Option<usize>,
         model: &M,
         engine: &mut Engine<R>,
         loss: &impl Fn(&M, I::Vars) -> Var<T>,
     ) -> Result<Self, Error> {
         let tape = Tape::new();
-        tape.set_recording(true);
-        let mut leaves = Vec::new();
-        let vars = inputs.leaves(*tape, batch.unwrap_or(0), &mut |leaf| leaves.push(leaf));
+        let (vars, leaves) = inputs.begin(*tape, batch.unwrap_or(0), location);
         let loss = loss(model, vars);
         assert!(
             loss.tape() == *tape,

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::Location;
 
 /// The size of an axis of an input: a number, or `None` for the batch axis, which has another size in each run.
 pub trait Size {
@@ -178,6 +179,20 @@ pub trait Inputs: fmt::Debug + Send + Sync {
     /// Records a leaf for each input, for a batch of this size.
     #[doc(hidden)]
     fn leaves(&self, tape: TapeRef, batch: usize, visit: &mut dyn FnMut(u32)) -> Self::Vars;
+    /// Begins to record a program: a leaf for each input, which belong to this line, and their indices.
+    #[doc(hidden)]
+    fn begin(
+        &self,
+        tape: TapeRef,
+        batch: usize,
+        location: &'static Location<'static>,
+    ) -> (Self::Vars, Vec<u32>) {
+        tape.set_recording(true);
+        let _line = tape.attribute_to(location);
+        let mut leaves = Vec::new();
+        let vars = self.leaves(tape, batch, &mut |leaf| leaves.push(leaf));
+        (vars, leaves)
+    }
     /// Calls `run` with the elements of the tensors, and the size of the batch.
     #[doc(hidden)]
     fn given<R>(

@@ -12,7 +12,7 @@ use crate::tape::Tape;
 use crate::tensor::AnyStorage;
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// The size of the batch that a program with an open axis is recorded for at first, to find mistakes at once.
@@ -62,6 +62,8 @@ pub type Recorder<I, O> = Box<dyn Fn(<I as Inputs>::Vars) -> O + Send + Sync>;
 pub struct Program<I: Inputs, O: Outputs, F = Recorder<I, O>> {
     function: F,
     inputs: I,
+    /// Who recorded it: to that line inputs belong.
+    location: &'static Location<'static>,
     /// The plans by size of batch.
     plans: RwLock<Vec<(usize, Arc<Recorded<O>>)>>,
     /// The values of the parameters, by what they were bound as.
@@ -90,6 +92,7 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
     ///
     /// # Errors
     /// If a shape has more elements than can be counted.
+    #[track_caller]
     pub fn record(inputs: I, function: F) -> Result<Self, Error> {
         let mut open = false;
         let mut fault = None;
@@ -109,6 +112,7 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
         let program = Program {
             function,
             inputs,
+            location: Location::caller(),
             plans: RwLock::new(Vec::new()),
             parameters: RwLock::new(Vec::new()),
             scratch: Mutex::new(Vec::new()),
@@ -122,11 +126,7 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
 
     fn record_for(&self, batch: usize) -> Recorded<O> {
         let tape = Tape::new();
-        let mut leaves = Vec::new();
-        tape.set_recording(true);
-        let vars = self
-            .inputs
-            .leaves(*tape, batch, &mut |leaf| leaves.push(leaf));
+        let (vars, leaves) = self.inputs.begin(*tape, batch, self.location);
         let outputs = (self.function)(vars);
         let mut targets = Targets::new();
         outputs.indices(&mut |of, index| {
@@ -319,6 +319,7 @@ impl<I: Inputs, O: Outputs, F: Fn(I::Vars) -> O> Program<I, O, F> {
         Program {
             function: Box::new(self.function),
             inputs: self.inputs,
+            location: self.location,
             plans: self.plans,
             parameters: self.parameters,
             scratch: self.scratch,

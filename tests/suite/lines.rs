@@ -9,7 +9,7 @@ type V = Var<f64>;
 
 /// Asserts that all of a listing names lines of this file, which it does.
 #[track_caller]
-fn assert_ours(what: &str, tape: &Tape) {
+fn assert_ours(what: &str, tape: TapeRef) {
     let text = tape.to_string();
     let rows = text.lines().filter(|row| row.starts_with("  %"));
     let place = |row: &str| row.rsplit(' ').next().unwrap_or_default().to_string();
@@ -33,9 +33,9 @@ macro_rules! recorded {
         #[allow(unused_variables)]
         let ($x, $m, $i) = given(&tape);
         let y: V = $program;
-        assert_ours(stringify!($program), &tape);
+        assert_ours(stringify!($program), *tape);
         y.vjp(tape.full(y.shape(), 1.0), [$x, $m]);
-        assert_ours(concat!("the derivative of ", stringify!($program)), &tape);
+        assert_ours(concat!("the derivative of ", stringify!($program)), *tape);
     )*};
 }
 
@@ -397,4 +397,26 @@ fn messages_name_lines_of_the_program() {
     let found = check::numerics(|[x]| x * 2.0, [&Tensor::from([f64::NAN])]).unwrap_err();
     let place = found.all()[0].location();
     assert_eq!((place.file(), place.line()), (file!(), line), "{found}");
+}
+
+#[test]
+fn programs_belong_to_lines_of_whoever_records_them() {
+    let input = || ProgramInput::<f64>::batch([2]);
+    let x = Tensor::ones([3, 2]);
+    let program = Program::record([input()], |[x]| {
+        let y = x.square().sum();
+        assert_ours("a program", y.tape());
+        [y]
+    });
+    // For another size it is recorded again.
+    let program = program.expect("a small one");
+    assert_eq!(program.run([&x]).expect("a batch")[0].item(), 6.0);
+    let mut model = Linear::<f64>::new(2, 1, &mut rng(0));
+    let mut training = TrainingProgram::new([input()], |model: &Linear<f64>, [x]: [V; 1]| {
+        let loss = model.forward(x).square().mean();
+        assert_ours("a training step", loss.tape());
+        loss
+    });
+    let loss = training.run(&mut model, &mut Sgd::new(0.1), [&x]);
+    assert!(loss.expect("a batch") >= 0.0);
 }

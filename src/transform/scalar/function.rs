@@ -114,6 +114,7 @@ impl<T: Float + Plain> TensorFunction<T> {
     ///
     /// # Errors
     /// If the shape has more elements than can be counted.
+    #[track_caller]
     pub fn record(
         shape: impl Into<Shape>,
         function: impl Fn(Var<T>) -> Var<T> + Send + Sync + 'static,
