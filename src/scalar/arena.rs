@@ -502,8 +502,8 @@ fn ask_ahead<T>(node: *const Node<T>) {
 /// Goes back over pairs, from the node before `end` on, whose adjoint is given: to the first node, or one that is not a
 /// pair. Where it ended, and the adjoint of the node before that.
 ///
-/// If `CHECKED`, an adjoint of 0 goes no further. Else it does where the node after has just written it: to look at each costs a
-/// branch that is hard to foretell.
+/// If `CHECKED`, an adjoint of 0 goes no further. Else one may that the node after has just written: to look at each costs a branch
+/// that is hard to foretell.
 #[inline(always)]
 fn back_pairs<T: Real, const L: usize, const CHECKED: bool>(
     nodes: &[Node<T>],
