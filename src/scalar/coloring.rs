@@ -97,6 +97,10 @@ impl Forbidden {
         self.by[color] = vertex;
     }
 
+    fn has(&self, color: u32, vertex: u32) -> bool {
+        self.by.get(color as usize) == Some(&vertex)
+    }
+
     /// The smallest color allowed.
     fn smallest(&self, vertex: u32) -> u32 {
         let free = self.by.iter().position(|&by| by != vertex);
@@ -149,14 +153,15 @@ pub(crate) fn color_symmetric(pattern: &Pattern) -> Coloring {
     let mut colors = vec![NONE; n];
     let mut forbidden = Forbidden::new();
     for v in largest_first(n, |v| pattern.row(v).len()) {
+        for w in neighbors(v).filter(|&w| colors[w as usize] != NONE) {
+            forbidden.forbid(colors[w as usize], v);
+        }
         for w in neighbors(v) {
             let color = colors[w as usize];
-            if color != NONE {
-                forbidden.forbid(color, v);
-            }
             for x in neighbors(w) {
                 let second = colors[x as usize];
-                if x == v || second == NONE {
+                // What neighbors forbid comes first: where many of them meet, that is all, and a look along the path is dear.
+                if x == v || second == NONE || forbidden.has(second, v) {
                     continue;
                 }
                 // With `w` yet to be colored, its neighbors must differ. Else the path goes on: v, w, x and some y with the
@@ -173,22 +178,25 @@ pub(crate) fn color_symmetric(pattern: &Pattern) -> Coloring {
     count(colors)
 }
 
-/// Where the entry `(row, column)` of a symmetric matrix stands among the products with the colors of a star coloring: the
-/// row of the product, and the color.
-pub(crate) fn place_of_symmetric(
-    pattern: &Pattern,
-    coloring: &Coloring,
-    row: usize,
-    column: usize,
-) -> (usize, usize) {
-    let color = coloring.colors[column];
-    let same = pattern.row(row).iter();
-    let same = same.filter(|&&j| coloring.colors[j as usize] == color);
-    if same.count() == 1 {
-        (row, color as usize)
-    } else {
-        (column, coloring.colors[row] as usize)
+/// Where each entry of a symmetric matrix, row by row, stands among the products with the colors of a star coloring, of which there is
+/// one for each row and color.
+pub(crate) fn places_of_symmetric(pattern: &Pattern, coloring: &Coloring) -> Vec<usize> {
+    let color = |j: u32| coloring.colors[j as usize] as usize;
+    let mut places = Vec::with_capacity(pattern.entries.len());
+    let mut in_row = vec![0; coloring.count];
+    for i in 0..pattern.rows() {
+        let row = pattern.row(i);
+        row.iter().for_each(|&j| in_row[color(j)] += 1);
+        places.extend(row.iter().map(|&j| {
+            if in_row[color(j)] == 1 {
+                i * coloring.count + color(j)
+            } else {
+                j as usize * coloring.count + color(i as u32)
+            }
+        }));
+        row.iter().for_each(|&j| in_row[color(j)] = 0);
     }
+    places
 }
 
 #[cfg(test)]
@@ -225,10 +233,12 @@ mod tests {
                 product[coloring.colors[j as usize] as usize] += entry(i, j as usize);
             }
         }
+        let products = products.concat();
+        let mut places = places_of_symmetric(pattern, &coloring).into_iter();
         for i in 0..n {
             for &j in pattern.row(i) {
-                let (row, color) = place_of_symmetric(pattern, &coloring, i, j as usize);
-                assert_eq!(products[row][color], entry(i, j as usize), "({i}, {j})");
+                let found = places.next().map(|place| products[place]);
+                assert_eq!(found, Some(entry(i, j as usize)), "({i}, {j})");
             }
         }
     }
@@ -286,6 +296,12 @@ mod tests {
         // Without a diagonal, too.
         let rows = (0..9_u32).map(|i| vec![(i + 1) % 9, (i + 8) % 9]);
         assert_recovers(&Pattern::from_rows(9, rows));
+    }
+
+    #[test]
+    fn each_column_of_a_full_matrix_has_a_color_of_its_own() {
+        let full = Pattern::from_rows(600, (0..600).map(|_| (0..600).collect()));
+        assert_eq!(color_symmetric(&full).count, 600);
     }
 
     #[test]

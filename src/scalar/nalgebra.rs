@@ -12,6 +12,11 @@
 //! derivative (NaN), unlike [`norm`](super::norm), whose derivative there is 0; nor has a reflection
 //! of a column of zeros.
 //!
+//! Where it returns a constant at a point, the derivatives there are 0, although the function has
+//! others: a rotation by a vector of length 0 (`from_scaled_axis`), the vector of a rotation by 0
+//! (`scaled_axis`), and the second derivatives of `sinc` and `sinhc` at 0. Start a fit of rotations
+//! a little off, or write the function out.
+//!
 //! ```
 //! use nalgebra::{Matrix2, Vector2};
 //! use wengert::scalar;

@@ -246,6 +246,34 @@ macro_rules! methods {
                 }
             }
 
+            /// The quotient of a division with a remainder that is not negative: a constant.
+            #[inline]
+            #[track_caller]
+            pub fn div_euclid(self, other: Self) -> Self {
+                let zero = Self::lift(<$inner>::zero());
+                let quotient = (self / other).trunc();
+                if self % other < zero {
+                    let one = Self::lift(<$inner>::one());
+                    return if other > zero { quotient - one } else { quotient + one };
+                }
+                quotient
+            }
+
+            /// The remainder of a division, not negative.
+            ///
+            /// # Derivative
+            /// By `self`: 1. By `other`: minus the quotient, [`div_euclid`](Self::div_euclid).
+            #[inline]
+            #[track_caller]
+            pub fn rem_euclid(self, other: Self) -> Self {
+                let remainder = self % other;
+                if remainder < Self::lift(<$inner>::zero()) {
+                    remainder + other.abs()
+                } else {
+                    remainder
+                }
+            }
+
             /// The absolute value with the sign of another number.
             ///
             /// # Derivative

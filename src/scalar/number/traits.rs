@@ -75,6 +75,18 @@ macro_rules! traits {
                 Self::lift(<$inner as num_traits::Float>::max_value())
             }
         }
+        impl<$($generics)*> num_traits::Euclid for $number {
+            #[inline]
+            #[track_caller]
+            fn div_euclid(&self, other: &Self) -> Self {
+                Self::div_euclid(*self, *other)
+            }
+            #[inline]
+            #[track_caller]
+            fn rem_euclid(&self, other: &Self) -> Self {
+                Self::rem_euclid(*self, *other)
+            }
+        }
         impl<$($generics)*> num_traits::Inv for $number {
             type Output = Self;
             #[inline]
@@ -263,6 +275,7 @@ macro_rules! traits {
                 hypot(other: Self) -> Self;
                 max(other: Self) -> Self;
                 min(other: Self) -> Self;
+                clamp(low: Self, high: Self) -> Self;
                 abs_sub(other: Self) -> Self;
                 mul_add(a: Self, b: Self) -> Self;
                 copysign(sign: Self) -> Self;

@@ -1,6 +1,6 @@
 //! Sparse Hessians.
 
-use super::super::coloring::{Coloring, Pattern, color_symmetric, place_of_symmetric};
+use super::super::coloring::{Coloring, Pattern, color_symmetric, places_of_symmetric};
 use super::super::pattern;
 use super::super::patterned::{Patterned, Record};
 use super::super::real::Real;
@@ -31,6 +31,8 @@ pub struct SparseHessian<T> {
     variables: usize,
     pattern: Pattern,
     coloring: Coloring,
+    /// Where each entry stands among the products.
+    places: Vec<usize>,
     tangents: Vec<[T; LANES]>,
     /// The derivatives of the adjoints along the colors.
     curved: Vec<[T; LANES]>,
@@ -58,6 +60,7 @@ impl<T: Real> SparseHessian<T> {
                 colors: Vec::new(),
                 count: 0,
             },
+            places: Vec::new(),
             tangents: Vec::new(),
             curved: Vec::new(),
             adjoints: Vec::new(),
@@ -74,24 +77,25 @@ impl<T: Real> SparseHessian<T> {
         x: &[T],
     ) -> (T, &[T], &Coordinates<T>) {
         std::mem::swap(&mut self.record, &mut self.before);
+        // Of no call, should this one panic: then the pattern is not that of the record.
+        let variables = std::mem::replace(&mut self.variables, usize::MAX);
         let y = self.record.run(x, true, f);
         let node = self.record.node_of("hessian_sparse", y);
         let links = self.record.links();
         let alike =
-            are_alike(links, self.before.links()) && self.node == node && self.variables == x.len();
+            are_alike(links, self.before.links()) && self.node == node && variables == x.len();
+        self.variables = x.len();
         if !alike {
-            (self.node, self.variables) = (node, x.len());
+            self.node = node;
             self.pattern = pattern::of_hessian(links, x.len(), self.node);
             self.coloring = color_symmetric(&self.pattern);
+            self.places = places_of_symmetric(&self.pattern, &self.coloring);
             self.hessian.shape_as(&self.pattern);
         }
         self.find_adjoints();
         self.find_products();
-        let (products, coloring) = (&self.products, &self.coloring);
-        self.hessian.fill(|i, j| {
-            let (row, color) = place_of_symmetric(&self.pattern, coloring, i, j);
-            products[row * coloring.count + color]
-        });
+        let values = self.hessian.values.iter_mut().zip(&self.places);
+        values.for_each(|(value, &place)| *value = self.products[place]);
         (y.value(), &self.adjoints[..x.len()], &self.hessian)
     }
 
@@ -132,19 +136,27 @@ impl<T: Real> SparseHessian<T> {
                         *sum += times(t, partial);
                     }
                 }
-                if link.curved == [false; 3] {
+                // Neither a step without effect nor a second derivative that is 0 whatever the values has a part in it: an infinite
+                // tangent must not make a NaN of them.
+                let adjoint = self.adjoints[node];
+                if link.curved == [false; 3] || adjoint.is_exactly_zero() {
                     continue;
                 }
-                let [aa, ab, bb] = link
-                    .seconds
-                    .map(|second| times(self.adjoints[node], second));
+                let seconds = link.seconds.map(|second| adjoint * second);
+                let along = |tangent: T, which: usize| {
+                    if link.curved[which] {
+                        times(tangent, seconds[which])
+                    } else {
+                        T::zero()
+                    }
+                };
                 let [a, b] = link.operands.map(|operand| operand as usize);
                 let (of_a, of_b) = (self.tangents[a], self.tangents[b]);
                 for lane in 0..LANES {
-                    curved[a][lane] += times(of_a[lane], aa);
+                    curved[a][lane] += along(of_a[lane], 0);
                     if link.arity > 1 {
-                        curved[a][lane] += times(of_b[lane], ab);
-                        curved[b][lane] += times(of_a[lane], ab) + times(of_b[lane], bb);
+                        curved[a][lane] += along(of_b[lane], 1);
+                        curved[b][lane] += along(of_a[lane], 1) + along(of_b[lane], 2);
                     }
                 }
             }

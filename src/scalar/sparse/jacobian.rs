@@ -76,6 +76,8 @@ impl<T: Real> SparseJacobian<T> {
     ) -> (&[T], &Coordinates<T>) {
         std::mem::swap(&mut self.record, &mut self.before);
         std::mem::swap(&mut self.nodes, &mut self.nodes_before);
+        // Of no call, should this one panic: then the coloring is not that of the record.
+        let variables = std::mem::replace(&mut self.variables, usize::MAX);
         let results = &mut self.results;
         results.clear();
         self.record.run(x, false, |x| f(x, results));
@@ -89,9 +91,9 @@ impl<T: Real> SparseJacobian<T> {
         let links = self.record.links();
         let alike = are_alike(links, self.before.links())
             && self.nodes == self.nodes_before
-            && self.variables == x.len();
+            && variables == x.len();
+        self.variables = x.len();
         if !alike {
-            self.variables = x.len();
             let pattern = pattern::of_jacobian(links, x.len(), &self.nodes);
             let columns = color_columns(&pattern);
             let rows = color_columns(&pattern.transposed());

@@ -94,7 +94,11 @@ pub(super) fn power<T: Real, const K: usize>(u: Taylor<T, K>, a: T, value: T) ->
     for k in 1..K {
         let sum = (1..=k).fold(T::zero(), |sum, j| {
             let weight = a * number::<T>(j) - number::<T>(k - j);
-            sum + times(u.c[j], weight * y[k - j])
+            // The value may be close to overflow, and the scaled `u` is not.
+            if u.c[j].is_exactly_zero() {
+                return sum;
+            }
+            sum + weight * u.c[j] * y[k - j]
         });
         y[k] = times(sum, (number::<T>(k) * u.c[0]).recip());
     }

@@ -108,6 +108,10 @@ fn derivatives_at_the_edges() {
         |x| x.fract(), 2.0 => 1.0;
         |x| x % 2.0, 4.0 => 1.0;
         |x| 7.5 % x, 2.0 => -3.0;
+        |x| x.rem_euclid(3.0.into()), -5.0 => 1.0;
+        |x| (x * 0.0 - 7.5).rem_euclid(x), 2.0 => 4.0;
+        |x| (x * 0.0 + 7.5).rem_euclid(x), -2.0 => 3.0;
+        |x| x.div_euclid(2.0.into()) * x, -3.5 => -2.0;
         |x| x.min(0.0.into()), 0.0 => 0.5;
         |x| x * x.recip(), 2.0 => 0.0;
         |x| x.max(1.0.into()) - x.min(1.0.into()), 1.0 => 0.0;

@@ -42,6 +42,9 @@ fn powers_whose_value_has_no_digits_left() {
     series! {
         f64, 3: |x| x.powi(2), 1e-170 => [0.0, 2e-170, 2.0];
         f64, 4: |x| x.powi(2), -1e200 => [INF, -2e200, 2.0, 0.0];
+        f64, 4: |x| x.powi(2), 1e154 => [1e308, 2e154, 2.0, 0.0];
+        f64, 4: |x| x.powi(2), -1e154 => [1e308, -2e154, 2.0, 0.0];
+        f32, 4: |x| x.powi(2), 1.75e19 => [1.75e19_f32.powi(2).into(), 3.5e19_f32.into(), 2.0, 0.0];
         f64, 5: |x| x.powi(3), 1e200 => [INF, INF, 6e200, 6.0, 0.0];
         f64, 3: |x| x.powi(1), 1e-320 => [1e-320, 1.0, 0.0];
         f64, 2: |x| x.powi(1), INF => [INF, 1.0];

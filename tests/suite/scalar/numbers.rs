@@ -60,6 +60,7 @@ where
     S: Real<Plain = f64>
         + num_traits::Signed
         + num_traits::Bounded
+        + num_traits::Euclid
         + num_traits::Inv<Output = S>
         + num_traits::MulAdd<Output = S>
         + num_traits::MulAddAssign
@@ -105,6 +106,18 @@ where
         ),
         (2.0, 2.0)
     );
+    for (x, y) in [
+        (7.5, 2.0),
+        (-7.5, 2.0),
+        (7.5, -2.0),
+        (-7.5, -2.0),
+        (-6.0, 2.0),
+        (1.0, f64::INFINITY),
+    ] {
+        let quotient = num_traits::Euclid::div_euclid(&s(x), &s(y)).primal();
+        let remainder = num_traits::Euclid::rem_euclid(&s(x), &s(y)).primal();
+        assert_eq!((quotient, remainder), (x.div_euclid(y), x.rem_euclid(y)));
+    }
     assert_eq!(MulAdd::mul_add(s(2.0), s(3.0), s(4.0)).primal(), 10.0);
     let mut x = s(2.0);
     x.mul_add_assign(s(3.0), s(4.0));

@@ -268,6 +268,10 @@ fn bounds_that_cross() {
     let x = tape.var(1.0);
     refused!(x.clamp(2.0.into(), 1.0.into()), "clamp");
     refused!(x.clamp(f64::NAN.into(), 1.0.into()), "clamp");
+    refused!(
+        num_traits::Float::clamp(x, 2.0.into(), 1.0.into()),
+        "clamp: the lower bound"
+    );
 }
 
 #[test]

@@ -34,7 +34,8 @@ fn a_replay_that_would_go_another_way_is_an_error() {
             .evaluate(&[same])
             .unwrap()
             .to_vec();
-        assert_eq!(program.evaluate(&[same]).unwrap(), expected);
+        let found = program.evaluate(&[same]).unwrap();
+        assert!(found == expected || found[0].is_nan() && expected[0].is_nan());
         let mut gradient = [7.0];
         let error = program
             .vjp_into(&[other], &[1.0], &mut gradient)
@@ -81,6 +82,13 @@ fn a_replay_that_would_go_another_way_is_an_error() {
     );
     other_way(|x| x[0].clamp(0.0.into(), 2.0.into()), 1.0, 1.5, 3.0);
     other_way(|x| x[0] * x[0].value(), 1.0, 1.0, 3.0);
+    // A NaN that was read out is any NaN.
+    other_way(
+        |x| if x[0].value() > 0.0 { x[0] } else { x[0].exp() },
+        f64::NAN,
+        -f64::NAN,
+        3.0,
+    );
     // Functions with steps, and extremes, are replayed.
     let f = |x: &[Traced<f64>]| vec![x[0].floor() * x[0] + x[0].max(x[1]) - x[0].min(0.5.into())];
     let mut program = Program::record(f, &[0.3, 0.7]);

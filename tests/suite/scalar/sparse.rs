@@ -3,6 +3,7 @@
 use wengert::scalar::{self, Patterned, Real, SparseHessian, SparseJacobian};
 
 use crate::suite::memory::allocations;
+use crate::suite::panic::caught;
 
 fn term<S: Real>(x: &[S]) -> S {
     (x[1] - x[0] * x[0]).powi(2) + x[0].sin() * x[1]
@@ -86,4 +87,74 @@ fn functions_with_known_derivatives() {
     // Constants alone record nothing.
     let two = Patterned::constant(2.0);
     assert_eq!(known([two, two, two]).value(), 4.0f64.sin() + 8.0);
+}
+
+#[test]
+fn hessians_at_infinite_slopes_are_the_dense_ones() {
+    fn product<S: Real>(x: &[S]) -> S {
+        x[0] * x[1].sqrt()
+    }
+    fn cube<S: Real>(x: &[S]) -> S {
+        x[1].sqrt() * x[0].powi(3) + x[1]
+    }
+    // Steps without effect, with tangents that are infinite or NaN.
+    fn unused<S: Real>(x: &[S]) -> S {
+        let root = x[1].sqrt();
+        let _ = (root.exp() * root, (x[0] - x[0]).sqrt().sin().exp());
+        x[0] * x[0] * x[1]
+    }
+    let at = [2.0, 0.0];
+    let inf = f64::INFINITY;
+    macro_rules! agree {
+        ($($f:ident => $wanted:expr;)*) => {$(
+            assert_eq!(scalar::hessian($f, &at).2, $wanted);
+            assert_eq!(scalar::hessian_sparse($f, &at).2.to_dense(), $wanted);
+        )*};
+    }
+    agree! {
+        product => [0.0, inf, inf, -inf];
+        cube => [0.0, inf, inf, -inf];
+        unused => [0.0, 4.0, 4.0, 0.0];
+    }
+}
+
+/// A call that panics after its function was recorded leaves nothing behind that the next call would take for its own.
+#[test]
+fn a_call_that_was_refused_has_no_effect_on_the_next() {
+    type Numbers<'a> = &'a [Patterned<f64>];
+    let first = |x: Numbers| x[0] * x[1];
+    let second = |x: Numbers| x[1] * x[2];
+    let at = [2.0, 3.0, 5.0];
+    let mut kept = Patterned::constant(0.0);
+    let mut hessians = SparseHessian::new();
+    let mut jacobians = SparseJacobian::new();
+    for _ in 0..2 {
+        hessians.evaluate(
+            |x| {
+                kept = x[0];
+                first(x)
+            },
+            &at,
+        );
+        jacobians.evaluate(|x, y| y.push(first(x)), &at);
+    }
+    caught(|| {
+        hessians.evaluate(
+            |x| {
+                second(x);
+                kept
+            },
+            &at,
+        );
+    });
+    caught(|| {
+        jacobians.evaluate(|x, y| y.extend([second(x), kept]), &at);
+    });
+    let (_, _, hessian) = hessians.evaluate(second, &at);
+    assert_eq!(
+        hessian.to_dense(),
+        [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0]
+    );
+    let (_, jacobian) = jacobians.evaluate(|x, y| y.push(second(x)), &at);
+    assert_eq!(jacobian.to_dense(), [0.0, 5.0, 3.0]);
 }
