@@ -50,7 +50,34 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// A fault of a user's own, for functions that are to return one: a solver that found no solution.
+    ///
+    /// ```
+    /// use wengert::prelude::*;
+    /// use wengert::{ErrorKind, transform::implicit_root};
+    /// // The square root by bisection, within bounds that may hold no root.
+    /// let solver = |a: Tensor<f64>| {
+    ///     let (mut low, mut high) = (0.0, 8.0);
+    ///     if !(0.0..64.0).contains(&a.item()) {
+    ///         let message = format!("bisection: no root of {} between {low} and {high}", a.item());
+    ///         return Err(Error::new(ErrorKind::Range, message));
+    ///     }
+    ///     for _ in 0..60 {
+    ///         let middle = 0.5 * (low + high);
+    ///         if middle * middle < a.item() { low = middle } else { high = middle }
+    ///     }
+    ///     Ok(Tensor::from(low))
+    /// };
+    /// let tape = Tape::new();
+    /// let a = tape.leaf(&Tensor::from(4.0));
+    /// let root = implicit_root(solver, |z, a| z * z - a, a)?;
+    /// assert!((root.sum().gradient(a).value().item() - 0.25).abs() < 1e-12);
+    /// let far = tape.leaf(&Tensor::from(100.0));
+    /// let error = implicit_root(solver, |z, a| z * z - a, far).unwrap_err();
+    /// assert!(error.to_string().contains("no root of 100 between 0 and 8"), "{error}");
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Error {
             kind,
             message: message.into(),
@@ -58,9 +85,17 @@ impl Error {
         }
     }
 
-    /// The same with the error that caused it.
-    #[cfg_attr(not(feature = "csv"), allow(dead_code))]
-    pub(crate) fn caused_by(
+    /// The same with the error that caused it, which [`source`](std::error::Error::source) gives.
+    ///
+    /// ```
+    /// use std::error::Error as _;
+    /// use wengert::{Error, ErrorKind};
+    /// let cause = "x".parse::<f64>().unwrap_err();
+    /// let error = Error::new(ErrorKind::Parse, "a setting: a number was expected").caused_by(cause);
+    /// assert_eq!(error.source().map(|e| e.to_string()), Some("invalid float literal".into()));
+    /// ```
+    #[must_use]
+    pub fn caused_by(
         mut self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {

@@ -84,7 +84,12 @@ use crate::tensor::Tensor;
 ///
 /// # Errors
 /// If a derivative differs from its difference by more than the tolerance, or either is not finite;
-/// if reverse mode finds no path from the result to an input that changes it.
+/// if reverse mode finds no path from the result to an input that changes it; if `f` gives another value
+/// when it is recorded again.
+///
+/// # Panics
+/// Where `f` does; if it gives a variable of another tape.
+#[track_caller]
 pub fn gradients<const N: usize>(
     f: impl Fn([Var<f64>; N]) -> Var<f64>,
     inputs: [&Tensor<f64>; N],

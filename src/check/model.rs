@@ -29,6 +29,10 @@ use crate::tensor::{AnyTensor, Tensors};
 ///
 /// # Errors
 /// As [`gradients`](super::gradients()).
+///
+/// # Panics
+/// As [`gradients`](super::gradients()).
+#[track_caller]
 pub fn model<M: Module + ?Sized, T: Float>(
     model: &M,
     loss: impl Fn(&M, TapeRef) -> Var<T>,
@@ -67,6 +71,10 @@ impl Check {
     ///
     /// # Errors
     /// As [`gradients`](super::gradients()).
+    ///
+    /// # Panics
+    /// As [`gradients`](super::gradients()).
+    #[track_caller]
     pub fn model<M: Module + ?Sized, T: Float>(
         &self,
         model: &M,
@@ -94,6 +102,6 @@ impl Check {
             value: value(param),
         });
         let points = points.collect();
-        Report::new(self.compare(&record, points), Vec::new()).outcome()
+        self.compare(&record, points, Vec::new())
     }
 }

@@ -75,10 +75,15 @@ pub(super) struct Problem<'a> {
 }
 
 impl<'a> Problem<'a> {
+    #[track_caller]
     pub fn new(function: Recording<'a>, points: Vec<Point>) -> Self {
         let tape = Tape::new();
         let values: Vec<AnyTensor> = points.iter().map(|p| p.value.clone()).collect();
         let (output, _) = function(*tape, &values);
+        assert!(
+            output.tape() == *tape,
+            "check: the function gives a variable of another tape than its inputs"
+        );
         let single = |dtype| dtype == Dtype::F32;
         let precision = if single(output.dtype()) || points.iter().any(|p| single(p.value.dtype()))
         {
@@ -171,6 +176,16 @@ impl<'a> Problem<'a> {
         let found = self.tape.run(found);
         let weights = outputs.into_iter().map(|output| output.weights);
         weights.zip(found).collect()
+    }
+
+    /// Whether the function gives the same at the points each time it is recorded.
+    pub fn repeats(&mut self) -> bool {
+        let values = self.values();
+        let [first, second] = [0, 0].map(|level| self.level(level, &values));
+        first.iter().zip(&second).all(|((_, a), (_, b))| {
+            let mut pairs = a.iter().zip(b.iter());
+            a.shape() == b.shape() && pairs.all(|(a, b)| a == b || a.is_nan() && b.is_nan())
+        })
     }
 
     /// The positions of a point, in row-major order, that are compared: all, or a random choice of

@@ -153,6 +153,10 @@ impl Check {
     ///
     /// # Errors
     /// As [`gradients`](super::gradients()).
+    ///
+    /// # Panics
+    /// As [`gradients`](super::gradients()).
+    #[track_caller]
     pub fn gradients<const N: usize>(
         &self,
         f: impl Fn([Var<f64>; N]) -> Var<f64>,
@@ -174,6 +178,10 @@ impl Check {
     ///
     /// # Errors
     /// As [`gradients`](super::gradients()).
+    ///
+    /// # Panics
+    /// As [`gradients`](super::gradients()).
+    #[track_caller]
     pub fn gradients_of(
         &self,
         f: impl Fn(&[Var<f64>]) -> Var<f64>,
@@ -195,7 +203,7 @@ impl Check {
             value: f64::erase::<Tensors>(input.clone()),
         };
         let points = inputs.iter().enumerate().map(point).collect();
-        Report::new(self.compare(&record, points), Vec::new()).outcome()
+        self.compare(&record, points, Vec::new())
     }
 
     /// The name of input number `k`.
@@ -204,9 +212,22 @@ impl Check {
         name.unwrap_or_else(|| format!("input {k}"))
     }
 
-    /// Compares all derivatives of a function.
-    pub(super) fn compare(&self, function: Recording<'_>, points: Vec<Point>) -> Vec<Comparison> {
+    /// Compares all derivatives of a function, whose result is of the tape it is given; `faults` of it are known already.
+    #[track_caller]
+    pub(super) fn compare(
+        &self,
+        function: Recording<'_>,
+        points: Vec<Point>,
+        mut faults: Vec<String>,
+    ) -> Result<Report, Failure> {
         let mut problem = Problem::new(function, points);
+        if !problem.repeats() {
+            faults.push(
+                "the function gives another value when it is recorded again;\n  \
+                 what is random in it needs a seed"
+                    .into(),
+            );
+        }
         let precision = problem.precision;
         let mut comparisons = Vec::new();
         let derivatives = problem.derivatives(self.order);
@@ -245,7 +266,7 @@ impl Check {
                 }
             }
         }
-        comparisons
+        Report::new(comparisons, faults).outcome()
     }
 
     /// The comparison of a derivative by reverse mode with a difference, at a place.
@@ -267,7 +288,7 @@ impl Check {
     }
 
     /// How far two numbers that should be the same may be apart.
-    fn allowed(&self, precision: &Precision, a: f64, b: f64) -> f64 {
+    pub(super) fn allowed(&self, precision: &Precision, a: f64, b: f64) -> f64 {
         let (mut relative, mut absolute) = (self.relative, self.absolute);
         if precision.epsilon > f64::EPSILON {
             (relative, absolute) = (relative.max(2e-3), absolute.max(1e-4));

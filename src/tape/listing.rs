@@ -42,7 +42,8 @@ fn described(node: &Node) -> String {
             format!("{name} axis {axis} from {start} step {step}")
         }
         Op::Reduce(_, axes) => format!("{name} along {axes}"),
-        _ => name.to_string(),
+        // Operations have names of their makers' choice; a line is one node.
+        _ => name.replace(char::is_control, " "),
     }
 }
 
@@ -147,6 +148,15 @@ fn quoted(text: &str) -> String {
     text.replace('\\', "/").replace('"', "'")
 }
 
+/// The same where text is read as HTML, with `#` for `&`: the name of a type has angle brackets.
+fn escaped(text: &str) -> String {
+    quoted(text)
+        .replace('#', "#35;")
+        .replace('&', "#amp;")
+        .replace('<', "#lt;")
+        .replace('>', "#gt;")
+}
+
 impl TapeRef {
     /// What is recorded, as a drawing in the language of Graphviz: `dot -Tsvg`. Operations and the
     /// gradient's operations are in a box each, inputs are boxes, and edges go from what is read to what
@@ -221,7 +231,7 @@ impl TapeRef {
             }
             let _ = writeln!(text, "  subgraph {}", part.name());
             for (k, node) in nodes {
-                let label = [described(node), type_of(node), short_line(node)].map(|s| quoted(&s));
+                let label = [described(node), type_of(node), short_line(node)].map(|s| escaped(&s));
                 let label = label.join("<br/>");
                 let _ = match node.op {
                     Op::Leaf | Op::Fill(_) => writeln!(text, "    n{k}[\"{label}\"]"),

@@ -39,13 +39,13 @@ impl Operation for Placeholder {
     fn forward(&self, _inputs: &[Input<'_>], _output: Output<'_>) -> Result<(), String> {
         Err(match self {
             Placeholder::Example => {
-                "the function stands for all examples of the batch, so that one of them has no value inside".into()
+                "the function stands for all examples of the batch, so that one of them has no value inside, nor where it is kept outside".into()
             }
             Placeholder::Cotangent => {
-                "the rule of an operation is not linear in its cotangent, so that it has no forward derivative".into()
+                "the rule of an operation is not linear in its cotangent, or asks for the value of it, so that there is no forward derivative".into()
             }
             Placeholder::Step => {
-                "the function stands for all steps, so that one of them has no value inside".into()
+                "the function stands for all steps, so that one of them has no value inside, nor where it is kept outside".into()
             }
         })
     }
@@ -139,9 +139,11 @@ pub(crate) struct Attribution {
 }
 
 impl Attribution {
-    /// Attributes what is recorded next to this line, as recorded by differentiating.
-    pub fn to(&self, location: &'static Location<'static>) {
-        self.tape.graph_mut("attribute").attributed = Some((location, true));
+    /// Attributes what is recorded next to the line of a node that it stands for, as recorded by differentiating if that was, or if
+    /// this is done by differentiating.
+    pub fn to(&self, location: &'static Location<'static>, derived: bool) {
+        let derived = derived || self.before.is_some_and(|(_, derived)| derived);
+        self.tape.graph_mut("attribute").attributed = Some((location, derived));
     }
 }
 

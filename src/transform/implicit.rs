@@ -2,7 +2,7 @@
 
 use super::custom::ruled;
 use super::examples::AllExamples;
-use super::forward::{called, or_zeros};
+use super::forward::{Several, or_zeros};
 use super::gradient::pull_back_all;
 use super::jacobian::jacobian_of;
 use super::scan::part;
@@ -22,7 +22,7 @@ use std::rc::Rc;
 /// A root of `residual(z, parameters) = 0`, found by a solver that knows nothing of derivatives, as a function of the parameters.
 ///
 /// The solver is given the values of the parameters, at once. The solution has its derivative from the equation that it satisfies,
-/// whatever the solver did, to any order. What the residual reads of variables that have a derivative, or depend on an example, must be
+/// whatever the solver did, to any order. Parameters of integer types have none. What the residual reads of variables that have a derivative, or depend on an example, must be
 /// among the parameters.
 ///
 /// Within [`vmap`](super::vmap()) the solver is called for each example with the parameters of that one, and their systems are solved
@@ -62,7 +62,7 @@ use std::rc::Rc;
 /// # Panics
 /// If there are no parameters; if one has no value yet, as in a program that is being recorded or in a step of
 /// [`scan`](super::scan()); within `vmap`: if there are no examples, or their solutions have different shapes. When a derivative is
-/// taken: if the residual has another size than the solution. When it is computed: if the Jacobian is singular.
+/// taken: if the residual has another size than the solution. When it is computed: if the Jacobian is singular, or not finite.
 ///
 /// # Source
 /// M. Blondel et al., "Efficient and modular implicit differentiation", 2022.
@@ -167,9 +167,21 @@ where
     let rule: UserRule = Rc::new(move |inputs, value, cotangent| {
         let parameters = arranged(&arrangement, inputs);
         let tape = value.tape();
-        let f = |(z, p)| tape.repeating(streams, || residual(z, p));
         let inputs = (value.assume::<T>(), parameters);
-        let (own, equation) = called(("implicit_root", location), f, &inputs);
+        // Labels and the like are parameters, too, and have no derivatives.
+        let is_float = |x: &AnyVar| x.dtype().is_float();
+        let own: Several = flat(&inputs)
+            .into_iter()
+            .map(|x| {
+                if is_float(&x) {
+                    tape.differentiable(x)
+                } else {
+                    x
+                }
+            })
+            .collect();
+        let (z, p) = arranged(&inputs, &own);
+        let equation = tape.repeating(streams, || residual(z, p));
         let (size, wanted) = (equation.shape().size(), value.shape().size());
         assert!(
             size == wanted,
@@ -179,9 +191,13 @@ where
         let slope = slope.reshape([size, size]);
         let adjoint = solve(slope.t(), cotangent.assume::<T>().flatten());
         let adjoint = (-adjoint).reshape(equation.shape()).erase();
-        let found = pull_back_all(&[(equation.erase(), adjoint)], &own[1..]);
-        let found = own[1..].iter().zip(found);
-        found.map(|(x, ct)| or_zeros(ct, *x)).collect()
+        let wrt: Several = own[1..].iter().copied().filter(is_float).collect();
+        let mut found = pull_back_all(&[(equation.erase(), adjoint)], &wrt).into_iter();
+        let of = |x: &AnyVar| match is_float(x) {
+            true => or_zeros(found.next().flatten(), *x),
+            false => or_zeros(None, *x),
+        };
+        own[1..].iter().map(of).collect()
     });
     let solution = all.given(solution);
     ruled(solution.tape(), rule, solution, &given).assume()
@@ -251,7 +267,7 @@ where
 /// let line = line!() + 1;
 /// let error = FixedPoint::new().iterations(3).solve(away, &Tensor::from(0.0), a).unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::Convergence);
-/// let said = "fixed_point: no convergence in 3 iterations: the last one changed the point by 4, more than 0.000008";
+/// let said = "fixed_point: no convergence in 3 iterations: the last one changed the point by 4.0, more than 8e-6";
 /// assert!(error.to_string().starts_with(&format!("{said} (at {}:{line}:", file!())));
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -415,11 +431,13 @@ impl FixedPoint {
         };
         // The last change of each example, and what ends its iteration.
         let mut state = vec![(f64::INFINITY, tolerance); rows];
+        // No change is small beside a point that is infinite.
         let goes_on = |(change, limit): &(f64, f64)| {
-            !matches!(
-                change.partial_cmp(limit),
-                Some(Ordering::Less | Ordering::Equal)
-            )
+            change.is_infinite()
+                || !matches!(
+                    change.partial_cmp(limit),
+                    Some(Ordering::Less | Ordering::Equal)
+                )
         };
         for _ in 0..self.iterations {
             tape.reset();
@@ -460,11 +478,16 @@ impl FixedPoint {
             Some(all) => format!(" of {}", all.name(first)),
             None => String::new(),
         };
-        let (change, limit) = state[first];
+        let why = match state[first] {
+            (change, limit) if (change - limit).is_finite() => {
+                format!("the last one changed the point by {change:?}, more than {limit:?}")
+            }
+            _ => "the point is not finite".into(),
+        };
         Err(Error::new(
             ErrorKind::Convergence,
             format!(
-                "fixed_point: no convergence{which} in {} iterations: the last one changed the point by {change}, more than {limit} (at {})",
+                "fixed_point: no convergence{which} in {} iterations: {why} (at {})",
                 self.iterations,
                 Location::caller()
             ),

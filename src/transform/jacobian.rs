@@ -5,6 +5,7 @@ use super::forward::{
     transpose,
 };
 use super::gradient::pull_back_all;
+use super::packed::in_type;
 use super::vars::{Vars, arranged, flat};
 use super::vectorize::reshaped;
 use super::vmap::{finish, moved};
@@ -66,7 +67,7 @@ pub(super) fn second(output: AnyVar, inputs: &[AnyVar], vectors: &[AnyVar]) -> S
 /// variable of shape `[y.., x..]`, where `[y..]` is the shape of the result.
 ///
 /// Formula: `J[i.., j..] = df[i..] / dx[j..]`; zeros for an input that the result does not depend on. Rows are computed by reverse
-/// mode or columns by forward mode, whichever are fewer, all of them at once.
+/// mode or columns by forward mode, whichever are fewer, all of them at once. Derivatives are of the type of their input.
 ///
 /// ```
 /// use wengert::prelude::*;
@@ -163,7 +164,8 @@ fn by_columns(output: AnyVar, inputs: &[AnyVar]) -> Several {
         let pushed = or_zeros(transpose(cotangent, &[*ct], &[tangent]), output);
         let basis = basis(tape, tangent);
         let columns = finish(tape, size, &[(tangent, basis)], &[pushed])[0];
-        let last = moved(columns, 0, shape.rank());
+        // Rows have the type of the input, tangents that of the result.
+        let last = in_type(moved(columns, 0, shape.rank()), x.dtype());
         reshaped(last, &joined(&shape, &x.shape()))
     };
     inputs.iter().zip(&found).map(columns).collect()

@@ -62,7 +62,7 @@ use step::{Body, Scan};
 /// reads that is of another floating-point type.
 ///
 /// # Panics
-/// If the inputs of the sequence have no axis, or first axes of different sizes; if a step changes the shape of the state; if states
+/// If the inputs of the sequence have no axis, or first axes of different sizes; if a step changes the shape of the state, or the number of its parts; if states
 /// and results are not of one floating-point type; if it asks for the value of what depends on the state or the sequence.
 #[track_caller]
 pub fn scan<C: Vars, X: Vars, Y: Vars>(
@@ -86,6 +86,12 @@ pub fn scan<C: Vars, X: Vars, Y: Vars>(
     let (new, made) = (flat(&next), flat(&results));
     let all: Vec<AnyVar> = new.iter().chain(&made).copied().collect();
     assert_same_tape("scan", &all, &inputs);
+    assert!(
+        new.len() == own.len(),
+        "scan: the state has {} parts before a step and {} after it",
+        own.len(),
+        new.len()
+    );
     for (k, (before, after)) in own.iter().zip(&new).enumerate() {
         let (before, after) = (before.shape(), after.shape());
         assert!(

@@ -104,7 +104,12 @@ fn eliminate<T: Float>(a: &mut [T], x: &mut [T], n: usize) -> Result<(), String>
         let pivot = (k..n).max_by(|&i, &j| size(i).as_f64().total_cmp(&size(j).as_f64()));
         let pivot = pivot.unwrap_or(k);
         let largest = size(pivot);
-        if largest == <T as Element>::ZERO || !num_traits::Float::is_finite(largest) {
+        if !num_traits::Float::is_finite(largest) {
+            return Err(format!(
+                "the matrix, or what is left of it, is not finite in column {k} of {n}"
+            ));
+        }
+        if largest == <T as Element>::ZERO {
             return Err(format!(
                 "the matrix is singular: no pivot in column {k} of {n}"
             ));
@@ -221,6 +226,16 @@ mod tests {
     fn a_singular_matrix_is_refused() {
         let tape = Tape::new();
         let a = tape.constant(&Tensor::from([[1.0, 2.0], [2.0, 4.0]]));
+        solve(a, tape.constant(&Tensor::from([1.0, 1.0]))).value();
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "solve: the matrix, or what is left of it, is not finite in column 1 of 2"
+    )]
+    fn a_matrix_with_a_nan_is_not_called_singular() {
+        let tape = Tape::new();
+        let a = tape.constant(&Tensor::from([[1.0, f64::NAN], [2.0, 4.0]]));
         solve(a, tape.constant(&Tensor::from([1.0, 1.0]))).value();
     }
 }

@@ -125,7 +125,7 @@ impl Batching<'_> {
     /// Records a node that depends on an example.
     #[track_caller]
     fn node(&self, index: u32) -> AnyVar {
-        let (node, location) = {
+        let (node, location, derived) = {
             let graph = self.tape.graph("vmap");
             let node = graph.node(index);
             let copied = Copied {
@@ -135,9 +135,9 @@ impl Batching<'_> {
                 dtype: node.dtype,
                 tracked: node.tracked,
             };
-            (copied, node.location)
+            (copied, node.location, node.derived)
         };
-        self.attribution.to(location);
+        self.attribution.to(location, derived);
         let inputs: SmallVec<[InBatch; 3]> = node.inputs.iter().map(|&i| self.of(i)).collect();
         let tape = self.tape;
         match &node.op {

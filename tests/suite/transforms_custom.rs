@@ -2,7 +2,7 @@
 
 use super::panic::caught;
 use super::transforms::close;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wengert::transform::{
     Vmap, custom_operation, custom_vjp, gradient, hessian, hvp, jacobian, jvp, value_and_gradient,
@@ -401,12 +401,14 @@ fn faults_of_a_users_operation_are_named_with_their_line() {
 fn mistakes_panic_at_the_line_of_the_caller() {
     let tape = Tape::new();
     let a = tape.leaf(&Tensor::<f32>::ones([2, 3]));
+    let held = Cell::new(None);
+    vmap(|x: Var| held.replace(Some(x)).unwrap_or(x), a.sum_axes(1));
     let b = tape.leaf(&Tensor::<f32>::ones([4, 3]));
     let i = tape.constant(&Tensor::from([1, 2]));
     let other = Tape::new();
     let foreign = other.leaf(&Tensor::<f32>::ones([2, 3]));
     type Case<'a> = (u32, &'a dyn Fn(), &'a str);
-    let cases: [Case; 11] = [
+    let cases: [Case; 12] = [
         (
             line!(),
             &|| seen(vmap(|(a, b)| a + b, (a, b))),
@@ -431,7 +433,12 @@ fn mistakes_panic_at_the_line_of_the_caller() {
         (
             line!(),
             &|| seen(vmap(|x: Var| x * x.value().item(), a.sum_axes(1))),
-            "vmap: the function stands for all examples of the batch, so that one of them has no value inside (recorded at ",
+            "vmap: the function stands for all examples of the batch, so that one of them has no value inside, nor where it is kept outside (recorded at ",
+        ),
+        (
+            line!(),
+            &|| seen(held.get().map(|x| x.value())),
+            "vmap: the function stands for all examples of the batch, so that one of them has no value inside, nor where it is kept ",
         ),
         (
             line!(),

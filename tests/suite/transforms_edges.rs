@@ -430,6 +430,19 @@ fn single_precision_throughout() {
     let (ja, jb) = jacobian(|(a, b): (Var, V)| a.cast::<f64>() * b, (x, b));
     assert_eq!(ja.at(0, 0).value().to_vec(), [10.0f32, 0.0, 0.0]);
     assert_eq!(jb.at(0, 2).value().to_vec(), [0.0, 0.0, 3.0]);
+    // By columns, as there are more rows.
+    let rows = |(a, b): (Var, V)| a.cast::<f64>() * b * b.unsqueeze(1);
+    let (ja, jb) = jacobian(rows, (x.slice(0, ..2), b.slice(0, ..2)));
+    assert_eq!(
+        ja.at(0, 1).value(),
+        Tensor::from([[200.0f32, 0.0], [0.0, 400.0]])
+    );
+    assert_eq!(
+        jb.at(0, 1).value(),
+        Tensor::from([[20.0, 10.0], [0.0, 80.0]])
+    );
+    let (none, _) = jacobian(|(_, b): (Var, V)| b.unsqueeze(1) * b, (x, b));
+    assert_eq!(none.value(), Tensor::<f32>::zeros([3, 3, 3]));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use super::panic::caught;
 use super::transforms::close;
-use wengert::transform::{FixedPoint, fixed_point, gradient, hessian, implicit_root, jacobian};
+use wengert::transform::{
+    FixedPoint, Vmap, fixed_point, gradient, hessian, implicit_root, jacobian,
+};
 use wengert::{ErrorKind, Tape, Tensor, Var, rng};
 
 #[test]
@@ -78,6 +80,39 @@ fn a_fixed_point_has_the_derivative_of_its_iteration() {
     );
 }
 
+/// Numbers without derivatives are parameters like others, as they must be where they depend on an example.
+#[test]
+fn parameters_may_be_integers() {
+    let tape = Tape::new();
+    let a = tape.leaf(&Tensor::from([2.0, 3.0]));
+    let counts = tape.leaf(&Tensor::from([[1i64, 4], [2, 5], [3, 6]]));
+    let residual = |z: Var<f64>, (a, n): (Var<f64>, Var<i64>)| z - a * n.cast::<f64>();
+    let solver = |(a, n): (Tensor<f64>, Tensor<i64>)| {
+        let n = n.cast::<f64>();
+        Ok(Tensor::from([a[[0]] * n[[0]], a[[1]] * n[[1]]]))
+    };
+    let product = |(a, n)| implicit_root(solver, residual, (a, n)).unwrap();
+    let alone = product((a, counts.at(0, 1))).sum();
+    assert_eq!(alone.gradient(a).value(), Tensor::from([2.0, 5.0]));
+    let shared = Vmap::new().inputs([None, Some(0)]);
+    let all = shared.apply(product, (a, counts));
+    assert_eq!(
+        all.sum().gradient(a).value(),
+        Tensor::from([1.0 + 2.0 + 3.0, 4.0 + 5.0 + 6.0])
+    );
+    // What is rounded has no derivative to pass on.
+    let rounded = |a: Var<f64>| product((a, a.cast::<i64>())).sum();
+    assert_eq!(gradient(rounded, a).value(), Tensor::from([2.0, 3.0]));
+    let halfway = |z: Var<f64>, (a, n): (Var<f64>, Var<i64>)| (z + a * n.cast::<f64>()) * 0.5;
+    let fixed = fixed_point(halfway, &Tensor::zeros([2]), (a, counts.at(0, 1))).unwrap();
+    close(
+        "fixed",
+        &fixed.sum().gradient(a).value(),
+        &Tensor::from([2.0, 5.0]),
+    )
+    .unwrap();
+}
+
 #[test]
 fn what_does_not_fit_is_said() {
     let tape = Tape::new();
@@ -91,6 +126,14 @@ fn what_does_not_fit_is_said() {
         "{}",
         panic.message
     );
+    // Infinity is no fixed point, nor is a NaN one.
+    for start in [2.0, f64::NAN] {
+        let error = fixed_point(|z, a: Var<f64>| z * z * a, &Tensor::from(start), a.at(0, 0));
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Convergence);
+        let said = "fixed_point: no convergence in 1000 iterations: the point is not finite (at ";
+        assert!(error.to_string().starts_with(said), "{error}");
+    }
     let line = line!() + 1;
     let z = implicit_root(|a: Tensor<f64>| Ok(a), |z, _: Var<f64>| z.sum(), a).unwrap();
     let panic = caught(|| z.sum().gradient(a));

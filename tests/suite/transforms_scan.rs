@@ -116,6 +116,14 @@ fn what_does_not_fit_is_said_at_the_line() {
         "scan: part 0 of the state has shape [2] before a step and [] after it"
     );
     assert_eq!((panic.file.as_str(), panic.line), (file!(), line));
+    let loses_one = |h: Vec<Var>, x: Var| (vec![h[0]], x);
+    let line = line!() + 1;
+    let panic = caught(|| scan(loses_one, vec![start, start], xs));
+    assert_eq!(
+        panic.message,
+        "scan: the state has 2 parts before a step and 1 after it"
+    );
+    assert_eq!((panic.file.as_str(), panic.line), (file!(), line));
     let panic = caught(|| scan(|h: Var, x: Var| (h, x.cast::<i64>()), start, xs));
     assert_eq!(
         panic.message,

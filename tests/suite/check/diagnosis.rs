@@ -2,6 +2,7 @@
 
 use wengert::check::{self, CutKind, Reach, TroubleKind};
 use wengert::prelude::*;
+use wengert::transform::{custom_operation, gradient, vmap};
 
 fn parameter(x: f64) -> Param<f64> {
     Param::new(Tensor::from([x, x + 1.0]))
@@ -317,6 +318,33 @@ fn a_tape_is_listed_and_drawn() {
     tape.reset();
     assert_eq!(tape.to_string(), "an empty tape\n");
     assert_eq!(tape.to_dot().matches('}').count(), 1);
+}
+
+/// What a batch records in the place of one example is no derivative, and names are any text.
+#[test]
+fn batches_and_odd_names_are_listed_and_drawn() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::from([1.0, 2.0]));
+    let y = vmap(|x: Var<f64>| x.exp(), x);
+    assert_eq!(tape.to_string().matches("gradient").count(), 0, "{tape}");
+    vmap(|x: Var<f64>| gradient(|x: Var<f64>| x.sin(), x), x);
+    let text = tape.to_string();
+    let parts: Vec<&str> = text.split("gradient\n").collect();
+    assert!(
+        parts[1].contains("cos ") && parts[1].contains("f64[2]"),
+        "{text}"
+    );
+
+    let forward = |y: Tensor<f64>| Ok(y);
+    let rule = |_: Var<f64>, _: Var<f64>, ct: Var<f64>| ct;
+    custom_operation("Map<f64>\n&\"#1\"", [2], forward, rule, y);
+    assert!(tape.to_string().contains("= Map<f64> &\"#1\" "), "{tape}");
+    assert!(tape.to_dot().contains("label=\"Map<f64> &'#1'\\nf64[2]"));
+    let chart = tape.to_mermaid();
+    assert!(
+        chart.contains("([\"Map#lt;f64#gt; #amp;'#35;1'<br/>f64[2]<br/>"),
+        "{chart}"
+    );
 }
 
 /// Rules take the place of ways that are stopped; what is stopped within a part is cut at the line of the part.

@@ -1,6 +1,7 @@
 //! The check of gradients finds what is wrong, and only that.
 
 mod diagnosis;
+mod faults;
 mod planted;
 mod steps;
 mod strategies;
