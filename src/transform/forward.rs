@@ -35,10 +35,19 @@ pub(super) fn called<X: Vars, Y>(
     }
     let tape = tape_of(operation, &given);
     let line = tape.map(|tape| tape.attribute_to(location));
-    let own: Several = given.iter().map(|x| x.tape().differentiable(*x)).collect();
+    let own = own(&given);
     drop(line);
     let result = f(arranged(inputs, &own));
     (own, result)
+}
+
+/// Variables of a function's own in the place of those that it is given. Those of other types, which have no derivatives, are as they were.
+pub(super) fn own(given: &[AnyVar]) -> Several {
+    let of = |x: &AnyVar| match x.dtype().is_float() {
+        true => x.tape().differentiable(*x),
+        false => *x,
+    };
+    given.iter().map(of).collect()
 }
 
 /// Panics at the caller's line unless what a function gave is a scalar of the tape.

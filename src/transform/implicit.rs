@@ -2,7 +2,7 @@
 
 use super::custom::ruled;
 use super::examples::AllExamples;
-use super::forward::{Several, or_zeros};
+use super::forward::{Several, or_zeros, own};
 use super::gradient::pull_back_all;
 use super::jacobian::jacobian_of;
 use super::scan::part;
@@ -170,16 +170,7 @@ where
         let inputs = (value.assume::<T>(), parameters);
         // Labels and the like are parameters, too, and have no derivatives.
         let is_float = |x: &AnyVar| x.dtype().is_float();
-        let own: Several = flat(&inputs)
-            .into_iter()
-            .map(|x| {
-                if is_float(&x) {
-                    tape.differentiable(x)
-                } else {
-                    x
-                }
-            })
-            .collect();
+        let own = own(&flat(&inputs));
         let (z, p) = arranged(&inputs, &own);
         let equation = tape.repeating(streams, || residual(z, p));
         let (size, wanted) = (equation.shape().size(), value.shape().size());

@@ -49,12 +49,15 @@ impl<T: Real> Hold<T> {
         let (adjoints, _) = memory[..len * L].as_chunks_mut::<L>();
         // An adjoint of 0 does not go on, which is looked at for each node only where it matters: else an infinite partial makes
         // a NaN of it, and that reaches a variable. But rules would see it, and other number types are more than their value.
-        let unchecked = T::LEVEL == 0 && self.arena().calls.is_empty();
-        if unchecked {
+        let mut checked = T::LEVEL > 0 || !self.arena().calls.is_empty();
+        if !checked {
             self.start::<L, false>(seeds.clone(), adjoints);
+            if self.is_nan_left(adjoints) {
+                self.clear(adjoints);
+                checked = true;
+            }
         }
-        if !unchecked || self.is_nan_left(adjoints) {
-            self.clear(adjoints);
+        if checked {
             self.start::<L, true>(seeds, adjoints);
         }
         let result = read(adjoints);
